@@ -1,0 +1,54 @@
+//! The billing run: created over HTTP, watched until it is done.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{client::Client, progress};
+
+const POLL: Duration = Duration::from_millis(250);
+
+/// A run as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Run {
+    pub id: String,
+    pub state: String,
+    pub totals: Totals,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Totals {
+    pub subscriptions: u64,
+    pub invoiced: u64,
+    pub failed: u64,
+    pub paid: u64,
+    pub payment_failed: u64,
+}
+
+/// A finished run and how long it took.
+pub struct Finished {
+    pub run: Run,
+    pub took: Duration,
+}
+
+/// Bills everything due up to `as_of` and waits until every invoice is settled. A repeat finds the same run.
+pub async fn bill(client: &Client, as_of: Timestamp) -> anyhow::Result<Finished> {
+    let started = Instant::now();
+    let created = client.post::<Run>("/v1/billing_runs", "demo-run", &json!({ "as_of": as_of })).await?;
+    let path = format!("/v1/billing_runs/{}", created.body.id);
+    let bar = progress::bar("invoices", 0);
+    let run = loop {
+        let run: Run = client.get(&path).await?;
+        bar.set_length(run.totals.invoiced);
+        bar.set_position(run.totals.paid + run.totals.payment_failed);
+        bar.set_message(run.state.clone());
+        if run.state == "completed" && run.totals.paid + run.totals.payment_failed == run.totals.invoiced {
+            break run;
+        }
+        tokio::time::sleep(POLL).await;
+    };
+    bar.finish();
+    Ok(Finished { run, took: started.elapsed() })
+}

@@ -1,0 +1,65 @@
+//! The one binary: every role of the product is a subcommand, and `all` runs them in one process.
+
+mod demo;
+mod healthcheck;
+mod roles;
+
+use clap::{Parser, Subcommand};
+
+/// Ratchet: billing for SaaS companies, driven by a job queue.
+#[derive(Debug, Parser)]
+#[command(name = "ratchet", version, about)]
+struct Cli {
+    /// Shuts down when standard input closes: for a parent that must not leave anything running, even if it is killed.
+    #[arg(long, global = true, hide = true)]
+    until_stdin_closes: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the HTTP API (port 3000).
+    Api(roles::ApiArgs),
+    /// Serves log-in, tokens and the signing keys' public half (port 3005).
+    Auth(roles::AuthArgs),
+    /// Executes jobs; run as many as there is work for.
+    Worker(roles::WorkerArgs),
+    /// Makes ticks, starts billing runs, sweeps up lost work; one is enough, two do no harm.
+    Scheduler(roles::SchedulerArgs),
+    /// All of the above in one process, for a laptop.
+    All(roles::AllArgs),
+    /// A payment gateway for testing that speaks Stripe's API and charges nobody.
+    SandboxGateway(roles::SandboxGatewayArgs),
+    /// Creates indexes; run once before the other roles start. Idempotent.
+    Migrate(roles::MigrateArgs),
+    /// Exits 0 if the role whose plumbing or API address is given says it is ready.
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Prints the OpenAPI document.
+    Openapi,
+    /// Runs nineteen months of billing on real usage data, through every part of the product, and checks the result.
+    Demo(demo::DemoArgs),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    if cli.until_stdin_closes {
+        app::follow_stdin();
+    }
+    match cli.command {
+        Command::Api(args) => roles::api(args).await,
+        Command::Auth(args) => roles::auth(args).await,
+        Command::Worker(args) => roles::worker(args).await,
+        Command::Scheduler(args) => roles::scheduler(args).await,
+        Command::All(args) => roles::all(args).await,
+        Command::SandboxGateway(args) => roles::sandbox_gateway(args).await,
+        Command::Migrate(args) => roles::migrate(args).await,
+        Command::Healthcheck(args) => healthcheck::run(args).await,
+        Command::Openapi => {
+            println!("{}", api::openapi_json()?);
+            Ok(())
+        }
+        Command::Demo(args) => demo::run(args).await,
+    }
+}

@@ -1,0 +1,54 @@
+//! The plumbing port of every role: `/metrics`, `/livez`, `/readyz`.
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use tokio::net::TcpListener;
+
+use crate::{App, MetricsHandle, Shutdown};
+
+#[derive(Clone)]
+struct Plumbing {
+    app: App,
+    metrics: MetricsHandle,
+    shutdown: Shutdown,
+}
+
+/// Serves the plumbing port until shutdown.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_plumbing(
+    listener: TcpListener,
+    app: App,
+    metrics: MetricsHandle,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let plumbing = Plumbing { app, metrics, shutdown: shutdown.clone() };
+    let router = Router::new()
+        .route("/metrics", get(async |State(plumbing): State<Plumbing>| plumbing.metrics.render()))
+        .route("/livez", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .with_state(plumbing);
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    Ok(())
+}
+
+async fn ready(State(plumbing): State<Plumbing>) -> (StatusCode, String) {
+    if plumbing.shutdown.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned());
+    }
+    match plumbing.app.check().await {
+        Ok(()) => (StatusCode::OK, "ok".to_owned()),
+        Err(component) => (StatusCode::SERVICE_UNAVAILABLE, format!("{component} does not answer")),
+    }
+}
+
+impl App {
+    /// Whether database and queue answer.
+    ///
+    /// # Errors
+    /// The name of the one that does not.
+    pub async fn check(&self) -> Result<(), &'static str> {
+        self.billing.store.ping().await.map_err(|_| "database")?;
+        self.billing.queue.ping().await.map_err(|_| "queue")
+    }
+}

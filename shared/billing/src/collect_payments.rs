@@ -1,0 +1,276 @@
+//! Collects invoices: stores the attempts, calls the gateway with bounded concurrency, settles the outcomes in bulk.
+//!
+//! **Invariant:** the attempt is stored, with the exact request, before the gateway hears of it; its id is the gateway's
+//! idempotency key for ever. A payment whose outcome is unknown is asked for again under that key or, once the gateway may
+//! have forgotten it, looked up; it is never charged blindly a second time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{StreamExt, stream};
+use gateways::payment::{Amount, ChargeOutcome, ChargeRequest, PaymentError};
+use jiff::Timestamp;
+use queue::NewJob;
+use serde_json::json;
+use store::{
+    AttemptState, ChunkState, Customer, Due, Invoice, PaymentAttempt, UnitOfWork, payment_attempt_id,
+};
+
+use crate::{
+    Actor, Billing, BillingError, Change, Progress, TenantTime,
+    actor::Fact,
+    chunk_stage,
+    context::retry_conflicts,
+    jobs::CollectPayment,
+    settle_payment::{Carrier, Settlement, settle},
+};
+
+/// Invoices of one step of a chunk's collection.
+const STEP_LIMIT: i64 = 200;
+/// Calls to the gateway at once, of one job.
+const GATEWAY_CONCURRENCY: usize = 32;
+/// Outcomes settled in one transaction.
+const SETTLE_BATCH: usize = 100;
+/// The gateway forgets an idempotency key after 24 h; from here on, with four hours to spare, it is asked instead.
+const KEY_TRUSTED_FOR: Duration = Duration::from_secs(20 * 60 * 60);
+/// When an invoice whose outcome is unknown is tried again alone.
+const ALONE_AFTER: Duration = Duration::from_secs(2);
+
+/// An invoice with the attempt whose outcome is to be learnt.
+#[derive(Clone)]
+struct Open {
+    invoice: Invoice,
+    attempt: PaymentAttempt,
+}
+
+/// What is known of an attempt after asking the gateway.
+enum Answer {
+    Known(ChargeOutcome),
+    Unknown(PaymentError),
+}
+
+/// Collects up to 200 invoices of a chunk; hands the chunk on when none is left.
+///
+/// # Errors
+/// `NotFound` for an unknown chunk; store errors.
+pub async fn collect_chunk(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
+    retry_conflicts(|| collect_step(billing, (tenant, id), wall)).await
+}
+
+async fn collect_step(billing: &Billing, (tenant, id): (&str, &str), wall: Timestamp) -> Result<Progress, BillingError> {
+    let Some(mut chunk) = chunk_stage::load(billing, (tenant, id), ChunkState::Invoiced).await? else {
+        return Ok(Progress::Done);
+    };
+    let invoices = billing.store.uncollected_of_chunk(tenant, id, STEP_LIMIT).await?;
+    if invoices.is_empty() {
+        chunk.counts = billing.store.count_chunk(tenant, id).await?;
+        billing.commit(chunk_stage::advance(chunk, ChunkState::Collected, UnitOfWork::default())?).await?;
+        return Ok(Progress::Done);
+    }
+    collect(billing, invoices, Carrier::Chunk, wall).await?;
+    Ok(Progress::More)
+}
+
+/// Collects an invoice that goes on alone. `Progress::More` means that the outcome is still unknown: try again later.
+///
+/// # Errors
+/// Store errors.
+pub async fn collect_invoice(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
+    retry_conflicts(|| collect_alone(billing, (tenant, id), wall)).await
+}
+
+async fn collect_alone(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
+    let Some(invoice) = billing.store.uncollected(tenant, id).await? else { return Ok(Progress::Done) };
+    let chunk = invoice.chunk.clone();
+    let progress = collect(billing, vec![invoice], Carrier::Alone, wall).await?;
+    if let Some(chunk) = chunk {
+        chunk_stage::recount(billing, (tenant, &chunk)).await?;
+    }
+    Ok(progress)
+}
+
+async fn collect(
+    billing: &Billing,
+    invoices: Vec<Invoice>,
+    carrier: Carrier,
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
+    let Some(first) = invoices.first() else { return Ok(Progress::Done) };
+    let time = TenantTime::read(&billing.store, &first.tenant, wall).await?;
+    let open = open_attempts(billing, invoices, &time).await?;
+    let calls: Vec<_> = open.into_iter().map(|open| ask(billing, open, wall)).collect();
+    let answers: Vec<(Open, Answer)> = stream::iter(calls).buffer_unordered(GATEWAY_CONCURRENCY).collect().await;
+    let mut progress = Progress::Done;
+    let mut answers = answers.into_iter().peekable();
+    while answers.peek().is_some() {
+        let batch: Vec<_> = answers.by_ref().take(SETTLE_BATCH).collect();
+        if batch.iter().any(|(_, answer)| matches!(answer, Answer::Unknown(_))) {
+            progress = Progress::More;
+        }
+        settle_batch(billing, batch, carrier, &time).await?;
+    }
+    Ok(progress)
+}
+
+/// Stores an attempt for every invoice that has none open, in one transaction; loads the others.
+async fn open_attempts(
+    billing: &Billing,
+    invoices: Vec<Invoice>,
+    time: &TenantTime,
+) -> Result<Vec<Open>, BillingError> {
+    let Some(tenant) = invoices.first().map(|invoice| invoice.tenant.clone()) else { return Ok(Vec::new()) };
+    let (resumed, fresh): (Vec<_>, Vec<_>) = invoices.into_iter().partition(|invoice| invoice.open_attempt.is_some());
+    let mut open = load_attempts(billing, &tenant, resumed).await?;
+    let customer_ids: Vec<String> = fresh.iter().map(|invoice| invoice.customer.clone()).collect();
+    let customers: Vec<Customer> = billing.store.find_all(&tenant, &customer_ids).await?;
+    let tokens: BTreeMap<&str, &str> = customers
+        .iter()
+        .filter_map(|customer| Some((customer.id.as_str(), customer.payment_method.as_deref()?)))
+        .collect();
+    let mut unit = UnitOfWork::default();
+    for mut invoice in fresh {
+        let Some(token) = tokens.get(invoice.customer.as_str()) else { continue };
+        let attempt = new_attempt(&invoice, token, time);
+        invoice.attempts = attempt.number;
+        invoice.open_attempt = Some(attempt.id.clone());
+        unit.replace(&mut invoice)?;
+        unit.insert(&attempt)?;
+        open.push(Open { invoice, attempt });
+    }
+    billing.commit(Change { result: open, unit, follow_up: Vec::new() }).await
+}
+
+async fn load_attempts(billing: &Billing, tenant: &str, invoices: Vec<Invoice>) -> Result<Vec<Open>, BillingError> {
+    let ids: Vec<String> = invoices.iter().filter_map(|invoice| invoice.open_attempt.clone()).collect();
+    let attempts: Vec<PaymentAttempt> = billing.store.find_all(tenant, &ids).await?;
+    let mut attempts: BTreeMap<String, PaymentAttempt> =
+        attempts.into_iter().map(|attempt| (attempt.invoice.clone(), attempt)).collect();
+    Ok(invoices
+        .into_iter()
+        .filter_map(|invoice| Some(Open { attempt: attempts.remove(&invoice.id)?, invoice }))
+        .collect())
+}
+
+fn new_attempt(invoice: &Invoice, token: &str, time: &TenantTime) -> PaymentAttempt {
+    let number = invoice.attempts + 1;
+    PaymentAttempt {
+        id: payment_attempt_id(&invoice.id, number),
+        tenant: invoice.tenant.clone(),
+        revision: 1,
+        created: time.wall,
+        invoice: invoice.id.clone(),
+        customer: invoice.customer.clone(),
+        number,
+        amount: invoice.content.amount_due(),
+        payment_method: token.to_owned(),
+        state: AttemptState::Pending,
+        first_sent_at: time.wall,
+        gateway_payment: None,
+        failure_code: None,
+        failure_message: None,
+        settled_at: None,
+    }
+}
+
+/// The request of an attempt: built from what was frozen with it, so that a repeat is the same request.
+fn request(attempt: &PaymentAttempt) -> ChargeRequest {
+    ChargeRequest {
+        attempt: attempt.id.clone(),
+        invoice: attempt.invoice.clone(),
+        tenant: attempt.tenant.clone(),
+        customer: attempt.customer.clone(),
+        payment_token: attempt.payment_method.clone(),
+        amount: Amount { minor: attempt.amount.minor(), currency: attempt.amount.currency().to_string() },
+        description: format!("Invoice {}", attempt.invoice),
+    }
+}
+
+async fn ask(billing: &Billing, open: Open, wall: Timestamp) -> (Open, Answer) {
+    let answer = ask_gateway(billing, &open.attempt, wall).await;
+    (open, answer)
+}
+
+/// Charges, or finds out what became of an earlier call.
+async fn ask_gateway(billing: &Billing, attempt: &PaymentAttempt, wall: Timestamp) -> Answer {
+    let key_is_known = wall.duration_since(attempt.first_sent_at).unsigned_abs() < KEY_TRUSTED_FOR;
+    if !key_is_known {
+        return look_up(billing, attempt).await;
+    }
+    match billing.gateway.charge(&request(attempt)).await {
+        Ok(outcome) => Answer::Known(outcome),
+        // The gateway replays its own failure for ever: only its list of payments knows what happened.
+        Err(PaymentError::Unknown { replayed: true, .. }) => look_up(billing, attempt).await,
+        Err(error) => Answer::Unknown(error),
+    }
+}
+
+/// Only "the gateway does not have it" closes an unknown attempt as failed.
+async fn look_up(billing: &Billing, attempt: &PaymentAttempt) -> Answer {
+    match billing.gateway.find_by_attempt(&attempt.customer, &attempt.id, attempt.first_sent_at).await {
+        Ok(Some(outcome)) => Answer::Known(outcome),
+        Ok(None) => Answer::Known(ChargeOutcome::Declined {
+            payment_id: None,
+            code: "not_executed".to_owned(),
+            decline_code: None,
+            message: "the payment gateway has no such payment".to_owned(),
+        }),
+        Err(error) => Answer::Unknown(error),
+    }
+}
+
+async fn settle_batch(
+    billing: &Billing,
+    batch: Vec<(Open, Answer)>,
+    carrier: Carrier,
+    time: &TenantTime,
+) -> Result<(), BillingError> {
+    let mut unit = UnitOfWork::default();
+    let mut follow_up = Vec::new();
+    for (Open { invoice, attempt }, answer) in batch {
+        match answer {
+            Answer::Known(outcome) => {
+                let settlement = Settlement { invoice, attempt, outcome, carrier };
+                follow_up.extend(settle(&mut unit, settlement, time)?);
+            }
+            Answer::Unknown(error) => {
+                tracing::warn!(attempt = attempt.id, %error, "the outcome of a payment is unknown");
+                follow_up.extend(go_alone(&mut unit, invoice, carrier, time)?);
+            }
+        }
+    }
+    billing.commit(Change { result: (), unit, follow_up }).await
+}
+
+/// Lets an invoice of a chunk go on alone; one that is alone already is retried by its own job.
+fn go_alone(
+    unit: &mut UnitOfWork,
+    mut invoice: Invoice,
+    carrier: Carrier,
+    time: &TenantTime,
+) -> Result<Option<NewJob>, BillingError> {
+    if carrier == Carrier::Alone {
+        return Ok(None);
+    }
+    invoice.due = Due::at(time.wall + ALONE_AFTER);
+    unit.replace(&mut invoice)?;
+    let fact = Fact {
+        name: "payment.unknown",
+        subject: &invoice.id,
+        revision: invoice.revision,
+        data: json!({ "attempt": invoice.open_attempt }),
+    };
+    Actor::system(&invoice.tenant).announce(unit, time.wall, fact)?;
+    let job = CollectPayment::Invoice { tenant: invoice.tenant.clone(), invoice: invoice.id };
+    Ok(Some(NewJob::of(&job)?.after(ALONE_AFTER)))
+}

@@ -1,0 +1,92 @@
+//! What use cases work with, and how they commit.
+
+use gateways::{mail::SmtpMailer, payment::StripeGateway};
+use queue::{NewJob, QueueClient};
+use store::{Store, UnitOfWork};
+
+use crate::{BillingError, jobs::DispatchEvents};
+
+/// How often a use case loads and decides again after a concurrent change.
+const CONFLICT_TRIES: u32 = 8;
+
+/// The real components; cheap to clone.
+#[derive(Clone)]
+pub struct Billing {
+    /// The truth.
+    pub store: Store,
+    /// Delivers work.
+    pub queue: QueueClient,
+    /// Charges customers.
+    pub gateway: StripeGateway,
+    /// Sends mail.
+    pub mailer: SmtpMailer,
+    /// Sender address of every mail.
+    pub mail_from: String,
+}
+
+/// A decision that is not committed yet: what to tell the caller, what to write, and what to do next.
+#[derive(Debug)]
+#[must_use = "a change does nothing until it is committed"]
+pub struct Change<T> {
+    /// What the caller gets once it is committed.
+    pub result: T,
+    /// What is written, all or nothing.
+    pub unit: UnitOfWork,
+    /// Jobs to enqueue after the commit. Only hints: the sweep finds the same work in the store.
+    pub follow_up: Vec<NewJob>,
+}
+
+/// What is left of a job's work after one bounded step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing remains to be done.
+    Done,
+    /// Another step of the same job follows.
+    More,
+}
+
+impl Billing {
+    /// Commits a change and hints at the work that follows from it.
+    ///
+    /// # Errors
+    /// Those of [`Store::commit`]; a queue that is away is only logged, since the sweep finds the work.
+    pub async fn commit<T>(&self, change: Change<T>) -> Result<T, BillingError> {
+        let Change { result, unit, mut follow_up } = change;
+        for tenant in unit.event_tenants() {
+            follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?);
+        }
+        self.store.commit(unit).await?;
+        self.hint(follow_up).await;
+        Ok(result)
+    }
+
+    /// Enqueues work that is already safe in the store.
+    pub(crate) async fn hint(&self, jobs: Vec<NewJob>) {
+        if jobs.is_empty() {
+            return;
+        }
+        if let Err(error) = self.queue.enqueue_many(jobs).await {
+            tracing::warn!(%error, "cannot enqueue follow-up work; the sweep will");
+        }
+    }
+}
+
+/// Runs `attempt` (load, decide, commit) again while a concurrent change comes first.
+///
+/// # Errors
+/// The last error of `attempt`.
+pub(crate) async fn retry_conflicts<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, BillingError>
+where
+    F: Future<Output = Result<T, BillingError>>,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match attempt().await {
+            Err(error) if error.is_conflict() && tries < CONFLICT_TRIES => {
+                tracing::debug!(%error, tries, "a concurrent change came first; deciding again");
+            }
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Creates a customer.
+
+use std::collections::BTreeMap;
+
+use domain::{Currency, TaxRate, Zone};
+use serde_json::json;
+use store::{Customer, UnitOfWork};
+
+use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
+
+/// A customer to create, already parsed.
+#[derive(Clone, Debug)]
+pub struct NewCustomer {
+    pub name: String,
+    pub email: String,
+    pub currency: Currency,
+    pub timezone: Zone,
+    pub tax_rate: Option<TaxRate>,
+    /// The gateway's token.
+    pub payment_method: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Decides the creation of a customer under `id`.
+///
+/// # Errors
+/// Store errors when the documents cannot be encoded.
+pub fn create_customer(
+    actor: &Actor,
+    time: &TenantTime,
+    id: String,
+    new: NewCustomer,
+) -> Result<Change<Customer>, BillingError> {
+    let customer = Customer {
+        id,
+        tenant: actor.tenant.clone(),
+        revision: 1,
+        created: time.wall,
+        name: new.name,
+        email: new.email,
+        currency: new.currency,
+        timezone: new.timezone,
+        tax_rate: new.tax_rate,
+        payment_method: new.payment_method,
+        metadata: new.metadata,
+    };
+    let mut unit = UnitOfWork::default();
+    unit.insert(&customer)?;
+    let data = json!({ "currency": customer.currency, "timezone": customer.timezone });
+    let fact = Fact { name: "customer.created", subject: &customer.id, revision: customer.revision, data };
+    actor.record(&mut unit, time.wall, fact)?;
+    Ok(Change { result: customer, unit, follow_up: Vec::new() })
+}

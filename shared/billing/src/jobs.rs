@@ -1,0 +1,190 @@
+//! The catalogue: every job there is, with its payload, name, queue, retry policy, time-out and unique key.
+//!
+//! **Invariant:** a job's payload only names a durable parent in the store; the job loads it first and is done if nothing is
+//! left to do. Names and fields are for ever: add an alias, never rename.
+
+use std::time::Duration;
+
+use queue::{Handler, Job, Registry, RetryPolicy, UniqueKey};
+use serde::{Deserialize, Serialize};
+
+/// Queues, in the order in which work flows through them.
+pub mod queues {
+    pub const BILLING_CYCLE: &str = "billing_cycle";
+    pub const USAGE: &str = "usage";
+    pub const INVOICES: &str = "invoices";
+    pub const PAYMENTS: &str = "payments";
+    pub const NOTIFICATIONS: &str = "notifications";
+    pub const EVENTS: &str = "events";
+    /// All of them.
+    pub const ALL: [&str; 6] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS];
+}
+
+/// For work whose failures come from a component that is away for a while: two seconds to five minutes, over some hours.
+const PATIENT: RetryPolicy =
+    RetryPolicy::exponential(60, Duration::from_secs(2), Duration::from_secs(300));
+
+/// One step of bulk work takes seconds; this is what a stuck one may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Cuts a billing run into chunks and completes it when all are done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TriggerBillingCycle {
+    pub tenant: String,
+    pub run: String,
+}
+
+impl Job for TriggerBillingCycle {
+    const NAME: &'static str = "trigger_billing_cycle";
+    const QUEUE: &'static str = queues::BILLING_CYCLE;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        // Waiting only: a chunk that finishes while the run is being looked at must be able to ask for another look.
+        Some(UniqueKey::waiting(&self.run))
+    }
+}
+
+/// Freezes the usage of the next pass of a chunk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CalculateUsage {
+    pub tenant: String,
+    pub chunk: String,
+    pub pass: i32,
+}
+
+impl Job for CalculateUsage {
+    const NAME: &'static str = "calculate_usage";
+    const QUEUE: &'static str = queues::USAGE;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(format!("{}:{}", self.chunk, self.pass)))
+    }
+}
+
+/// Issues the invoices of one pass of a chunk.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GenerateInvoices {
+    pub tenant: String,
+    pub chunk: String,
+    pub pass: i32,
+}
+
+impl Job for GenerateInvoices {
+    const NAME: &'static str = "generate_invoices";
+    const QUEUE: &'static str = queues::INVOICES;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(format!("{}:{}", self.chunk, self.pass)))
+    }
+}
+
+/// Charges the invoices of a chunk, or one invoice that goes on alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CollectPayment {
+    Chunk { tenant: String, chunk: String },
+    Invoice { tenant: String, invoice: String },
+}
+
+impl Job for CollectPayment {
+    const NAME: &'static str = "collect_payment";
+    const QUEUE: &'static str = queues::PAYMENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        let (Self::Chunk { tenant, .. } | Self::Invoice { tenant, .. }) = self;
+        Some(tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        let (Self::Chunk { chunk: parent, .. } | Self::Invoice { invoice: parent, .. }) = self;
+        Some(UniqueKey::waiting_or_running(parent))
+    }
+}
+
+/// Sends the mails of a chunk, or one mail that goes on alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendNotification {
+    Chunk { tenant: String, chunk: String },
+    Notification { tenant: String, notification: String },
+}
+
+impl Job for SendNotification {
+    const NAME: &'static str = "send_notification";
+    const QUEUE: &'static str = queues::NOTIFICATIONS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        let (Self::Chunk { tenant, .. } | Self::Notification { tenant, .. }) = self;
+        Some(tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        let (Self::Chunk { chunk: parent, .. } | Self::Notification { notification: parent, .. }) = self;
+        Some(UniqueKey::waiting_or_running(parent))
+    }
+}
+
+/// Publishes a tenant's recorded events.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DispatchEvents {
+    pub tenant: String,
+}
+
+impl Job for DispatchEvents {
+    const NAME: &'static str = "dispatch_events";
+    const QUEUE: &'static str = queues::EVENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        // Waiting only: an event committed while the last batch is being published needs another look.
+        Some(UniqueKey::waiting(&self.tenant))
+    }
+}
+
+/// A registry of every job of the catalogue. Does not compile while one of them has no handler for `C`.
+#[must_use]
+pub fn registry<C>() -> Registry<C>
+where
+    C: Send + Sync + 'static,
+    TriggerBillingCycle: Handler<C>,
+    CalculateUsage: Handler<C>,
+    GenerateInvoices: Handler<C>,
+    CollectPayment: Handler<C>,
+    SendNotification: Handler<C>,
+    DispatchEvents: Handler<C>,
+{
+    Registry::new()
+        .register::<TriggerBillingCycle>()
+        .register::<CalculateUsage>()
+        .register::<GenerateInvoices>()
+        .register::<CollectPayment>()
+        .register::<SendNotification>()
+        .register::<DispatchEvents>()
+}

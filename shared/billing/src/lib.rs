@@ -1,0 +1,52 @@
+//! The use cases: one file per action, each of which loads, decides with `domain` and commits; and the catalogue of jobs.
+//!
+//! Called by the API, the workers and the scheduler, which add nothing of their own. Time, ids and the acting user are
+//! arguments. Forward through a month: [`start_due_runs`] -> [`plan_billing_run`] -> [`calculate_usage`] ->
+//! [`generate_invoices`] -> [`collect_chunk`] -> [`send_chunk_notifications`].
+
+mod actor;
+mod calculate_usage;
+mod chunk_stage;
+mod collect_payments;
+mod context;
+mod create_billing_run;
+mod create_customer;
+mod create_meter;
+mod create_plan;
+mod create_subscription;
+mod create_test_clock;
+mod dispatch_events;
+mod error;
+mod generate_invoices;
+mod ingest_usage;
+mod issue_invoice;
+pub mod jobs;
+mod mail_content;
+mod plan_billing_run;
+mod register_tenant;
+mod send_notifications;
+mod settle_payment;
+mod start_due_runs;
+mod sweep;
+mod tenant_time;
+
+pub use actor::Actor;
+pub use calculate_usage::calculate_usage;
+pub use collect_payments::{collect_chunk, collect_invoice};
+pub use context::{Billing, Change, Progress};
+pub use create_billing_run::{NewBillingRun, create_billing_run};
+pub use create_customer::{NewCustomer, create_customer};
+pub use create_meter::create_meter;
+pub use create_plan::create_plan;
+pub use create_subscription::{NewSubscription, create_subscription};
+pub use create_test_clock::create_test_clock;
+pub use dispatch_events::{dispatch_events, event_channel};
+pub use error::BillingError;
+pub use generate_invoices::generate_invoices;
+pub use ingest_usage::{Ingestion, NewUsageEvent, Rejection, UsageSubject, ingest_usage};
+pub use plan_billing_run::plan_billing_run;
+pub use register_tenant::{NewTenant, register_tenant};
+pub use send_notifications::{send_chunk_notifications, send_notification};
+pub use start_due_runs::start_due_runs;
+pub use sweep::{Sweep, rebuild_deliveries, sweep_overdue};
+pub use tenant_time::TenantTime;

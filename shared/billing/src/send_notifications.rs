@@ -1,0 +1,160 @@
+//! Sends notifications as mails, each under its own id as Message-ID.
+//!
+//! **Invariant:** a mail is sent at least once; a second copy exists only where a process died between the mail server's
+//! acceptance and our commit, and it is the same mail.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
+use gateways::mail::{Mail, MailAddress, MailError, templates::Rendered};
+use jiff::Timestamp;
+use queue::NewJob;
+use store::{
+    ChunkState, Customer, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, Tenant, UnitOfWork,
+};
+
+use crate::{
+    Billing, BillingError, Progress, chunk_stage, context::retry_conflicts, jobs::SendNotification, mail_content,
+};
+
+/// Mails of one step of a chunk.
+const STEP_LIMIT: i64 = 200;
+/// Mails under way at once, of one job.
+const MAIL_CONCURRENCY: usize = 8;
+
+/// What mails are made from.
+struct Letters {
+    tenant: Tenant,
+    customers: BTreeMap<String, Customer>,
+    invoices: BTreeMap<String, Invoice>,
+    attempts: BTreeMap<String, PaymentAttempt>,
+}
+
+/// Sends up to 200 mails of a chunk; completes the chunk when none is left. A mail that is refused goes on alone.
+///
+/// # Errors
+/// `NotFound` for an unknown chunk; store errors.
+pub async fn send_chunk_notifications(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
+    retry_conflicts(|| chunk_step(billing, (tenant, id), wall)).await
+}
+
+async fn chunk_step(billing: &Billing, (tenant, id): (&str, &str), wall: Timestamp) -> Result<Progress, BillingError> {
+    let Some(mut chunk) = chunk_stage::load(billing, (tenant, id), ChunkState::Collected).await? else {
+        return Ok(Progress::Done);
+    };
+    let notifications = billing.store.unsent_of_chunk(tenant, id, STEP_LIMIT).await?;
+    if notifications.is_empty() {
+        chunk.counts = billing.store.count_chunk(tenant, id).await?;
+        billing.commit(chunk_stage::advance(chunk, ChunkState::Notified, UnitOfWork::default())?).await?;
+        return Ok(Progress::Done);
+    }
+    send_step(billing, tenant, &notifications, wall).await?;
+    Ok(Progress::More)
+}
+
+async fn send_step(
+    billing: &Billing,
+    tenant: &str,
+    notifications: &[Notification],
+    wall: Timestamp,
+) -> Result<(), BillingError> {
+    let letters = load(billing, tenant, notifications).await?;
+    let mails: Vec<_> = notifications.iter().map(|notification| send(billing, &letters, notification, wall)).collect();
+    let outcomes: Vec<Result<(), MailError>> = stream::iter(mails).buffered(MAIL_CONCURRENCY).collect().await;
+    let mut sent = Vec::new();
+    let mut refused = Vec::new();
+    for (notification, outcome) in notifications.iter().zip(outcomes) {
+        let id = notification.id.clone();
+        match outcome {
+            Ok(()) => sent.push(id),
+            Err(error) => {
+                tracing::warn!(notification = id, %error, "a mail was not accepted; it goes on alone");
+                refused.push(id);
+            }
+        }
+    }
+    billing.store.notifications_sent(tenant, &sent, wall).await?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    billing.store.notifications_go_alone(tenant, &refused, wall).await?;
+    let job = |notification| NewJob::of(&SendNotification::Notification { tenant: tenant.to_owned(), notification });
+    billing.hint(refused.into_iter().map(job).collect::<Result<_, _>>()?).await;
+    Ok(())
+}
+
+/// Sends one notification that goes on alone.
+///
+/// # Errors
+/// `Mail` when the server does not take it: permanent ones are marked as failed, the others stay due. Store errors.
+pub async fn send_notification(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<(), BillingError> {
+    let notification: Notification =
+        billing.store.find(tenant, id).await?.ok_or_else(|| BillingError::not_found("notification", id))?;
+    if notification.state != NotificationState::Pending {
+        return Ok(());
+    }
+    let letters = load(billing, tenant, std::slice::from_ref(&notification)).await?;
+    let outcome = send(billing, &letters, &notification, wall).await;
+    let ids = [notification.id.clone()];
+    match &outcome {
+        Ok(()) => billing.store.notifications_sent(tenant, &ids, wall).await?,
+        Err(MailError::Permanent { .. }) => billing.store.notifications_failed(tenant, &ids).await?,
+        Err(MailError::Transient { .. }) => {}
+    }
+    outcome?;
+    match &notification.chunk {
+        Some(chunk) => retry_conflicts(|| chunk_stage::recount(billing, (tenant, chunk))).await,
+        None => Ok(()),
+    }
+}
+
+async fn load(billing: &Billing, tenant: &str, notifications: &[Notification]) -> Result<Letters, BillingError> {
+    let store = &billing.store;
+    let ids = |id: fn(&Notification) -> Option<&String>| -> Vec<String> {
+        notifications.iter().filter_map(id).cloned().collect()
+    };
+    let customers: Vec<Customer> = store.find_all(tenant, &ids(|one| Some(&one.customer))).await?;
+    let invoices: Vec<Invoice> = store.find_all(tenant, &ids(|one| Some(&one.invoice))).await?;
+    let attempts: Vec<PaymentAttempt> = store.find_all(tenant, &ids(|one| one.attempt.as_ref())).await?;
+    Ok(Letters {
+        tenant: store.find(tenant, tenant).await?.ok_or_else(|| BillingError::not_found("tenant", tenant))?,
+        customers: customers.into_iter().map(|customer| (customer.id.clone(), customer)).collect(),
+        invoices: invoices.into_iter().map(|invoice| (invoice.id.clone(), invoice)).collect(),
+        attempts: attempts.into_iter().map(|attempt| (attempt.id.clone(), attempt)).collect(),
+    })
+}
+
+async fn send(
+    billing: &Billing,
+    letters: &Letters,
+    notification: &Notification,
+    wall: Timestamp,
+) -> Result<(), MailError> {
+    let parties = letters.customers.get(&notification.customer).zip(letters.invoices.get(&notification.invoice));
+    let Some((customer, invoice)) = parties else {
+        return Err(MailError::Permanent { detail: "its customer or invoice does not exist".to_owned() });
+    };
+    let attempt = notification.attempt.as_ref().and_then(|id| letters.attempts.get(id));
+    let Rendered { subject, text, html } = match notification.kind {
+        NotificationKind::InvoiceIssued => mail_content::invoice_issued(&letters.tenant, customer, invoice)?,
+        NotificationKind::PaymentFailed => mail_content::payment_failed(&letters.tenant, customer, (invoice, attempt))?,
+    };
+    let address = |name: &str, email: &str| MailAddress { name: Some(name.to_owned()), email: email.to_owned() };
+    let mail = Mail {
+        id: notification.id.clone(),
+        from: address(&letters.tenant.name, &billing.mail_from),
+        to: address(&customer.name, &customer.email),
+        subject,
+        text,
+        html,
+    };
+    billing.mailer.send(&mail, wall).await
+}

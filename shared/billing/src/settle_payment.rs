@@ -1,0 +1,123 @@
+//! Settles a payment attempt: the one road for every outcome, whoever reports it, and it only leads forward.
+
+use gateways::payment::ChargeOutcome;
+use queue::NewJob;
+use serde_json::json;
+use store::{
+    AttemptState, Due, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, StoreError, UnitOfWork,
+    notification_id,
+};
+
+use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification};
+
+/// Who looks after what a settlement brings about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// The invoice's chunk, which has its mails still before it.
+    Chunk,
+    /// Nobody: it is due by itself.
+    Alone,
+}
+
+/// An attempt's outcome.
+pub(crate) struct Settlement {
+    pub invoice: Invoice,
+    pub attempt: PaymentAttempt,
+    pub outcome: ChargeOutcome,
+    pub carrier: Carrier,
+}
+
+/// Adds what an outcome means for attempt and invoice to the unit; returns the work that follows. An attempt that is settled
+/// already stays as it is.
+pub(crate) fn settle(
+    unit: &mut UnitOfWork,
+    settlement: Settlement,
+    time: &TenantTime,
+) -> Result<Option<NewJob>, BillingError> {
+    let Settlement { mut invoice, mut attempt, outcome, carrier } = settlement;
+    if attempt.state != AttemptState::Pending {
+        return Ok(None);
+    }
+    attempt.settled_at = Some(time.now);
+    invoice.open_attempt = None;
+    invoice.due = Due::never();
+    let paid = record_outcome(&mut attempt, outcome);
+    if paid {
+        invoice.status = domain::InvoiceStatus::Paid;
+        invoice.paid_at = Some(time.now);
+    }
+    unit.replace(&mut attempt)?;
+    unit.replace(&mut invoice)?;
+    announce(unit, &invoice, &attempt, time)?;
+    if paid {
+        return Ok(None);
+    }
+    let mail = payment_failed_mail(&invoice, &attempt, carrier, time);
+    unit.insert(&mail)?;
+    let job = SendNotification::Notification { tenant: mail.tenant, notification: mail.id };
+    Ok(match carrier {
+        Carrier::Chunk => None,
+        Carrier::Alone => Some(NewJob::of(&job)?),
+    })
+}
+
+/// Whether the gateway has charged.
+fn record_outcome(attempt: &mut PaymentAttempt, outcome: ChargeOutcome) -> bool {
+    let (payment, code, message) = match outcome {
+        ChargeOutcome::Succeeded { payment_id } => {
+            attempt.state = AttemptState::Succeeded;
+            attempt.gateway_payment = Some(payment_id);
+            return true;
+        }
+        ChargeOutcome::Declined { payment_id, code, decline_code, message } => {
+            (payment_id, decline_code.unwrap_or(code), message)
+        }
+        ChargeOutcome::RequiresAction { payment_id, message } => {
+            (payment_id, "authentication_required".to_owned(), message)
+        }
+    };
+    attempt.state = AttemptState::Failed;
+    attempt.gateway_payment = payment;
+    attempt.failure_code = Some(code);
+    attempt.failure_message = Some(message);
+    false
+}
+
+fn announce(
+    unit: &mut UnitOfWork,
+    invoice: &Invoice,
+    attempt: &PaymentAttempt,
+    time: &TenantTime,
+) -> Result<(), StoreError> {
+    let name = if attempt.state == AttemptState::Succeeded { "invoice.paid" } else { "invoice.failed" };
+    let data = json!({
+        "attempt": attempt.id, "amount_minor": attempt.amount.minor(), "currency": attempt.amount.currency(),
+        "failure_code": attempt.failure_code,
+    });
+    let fact = Fact { name, subject: &invoice.id, revision: invoice.revision, data };
+    Actor::system(&invoice.tenant).announce(unit, time.wall, fact)
+}
+
+fn payment_failed_mail(
+    invoice: &Invoice,
+    attempt: &PaymentAttempt,
+    carrier: Carrier,
+    time: &TenantTime,
+) -> Notification {
+    Notification {
+        id: notification_id(&attempt.id, NotificationKind::PaymentFailed.as_str()),
+        tenant: invoice.tenant.clone(),
+        created: time.wall,
+        kind: NotificationKind::PaymentFailed,
+        customer: invoice.customer.clone(),
+        invoice: invoice.id.clone(),
+        attempt: Some(attempt.id.clone()),
+        chunk: invoice.chunk.clone(),
+        state: NotificationState::Pending,
+        sent_at: None,
+        due: match carrier {
+            Carrier::Chunk => Due::never(),
+            Carrier::Alone => Due::at(time.wall),
+        },
+    }
+}

@@ -1,0 +1,131 @@
+//! The sweep: enqueues what the store says remains to be done, in case Redis has lost or never got it.
+//!
+//! **Invariant:** Redis holds the generation id that is also in the store. When it is missing or differs, Redis has lost its
+//! data and everything due is enqueued at once; otherwise only what has been overdue for minutes is touched. Enqueueing is
+//! unique per parent, so a sweep too many is harmless.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use queue::{NewJob, QueueError};
+use store::{BillingRun, Chunk, DueRef, Event, Invoice, Notification, Record};
+
+use crate::{
+    Billing, BillingError, chunk_stage,
+    jobs::{CollectPayment, DispatchEvents, SendNotification, TriggerBillingCycle},
+};
+
+/// Work that is this much overdue has probably lost its job.
+const OVERDUE_AFTER: Duration = Duration::from_secs(120);
+/// Documents read and jobs enqueued at a time.
+const PAGE: i64 = 1_000;
+
+/// What a sweep enqueued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweep {
+    /// Jobs offered to the queues, those included that existed already.
+    pub offered: usize,
+}
+
+/// If Redis has lost its data, enqueues everything that is due and marks Redis with a new generation id.
+///
+/// # Errors
+/// Store and queue errors; the next call begins again.
+pub async fn rebuild_deliveries(
+    billing: &Billing,
+    fresh_generation: &str,
+    wall: Timestamp,
+) -> Result<Option<Sweep>, BillingError> {
+    let stored = billing.store.delivery_generation().await?;
+    if stored.is_some() && billing.queue.generation().await? == stored {
+        return Ok(None);
+    }
+    billing.store.set_delivery_generation(fresh_generation).await?;
+    let sweep = sweep_due(billing, wall).await?;
+    // Another scheduler may have stored its own id meanwhile; both end by marking Redis with the stored one.
+    if let Some(generation) = billing.store.delivery_generation().await? {
+        billing.queue.set_generation(&generation).await?;
+    }
+    Ok(Some(sweep))
+}
+
+/// Enqueues what has been due for minutes.
+///
+/// # Errors
+/// Store and queue errors.
+pub async fn sweep_overdue(billing: &Billing, wall: Timestamp) -> Result<Sweep, BillingError> {
+    sweep_due(billing, wall - OVERDUE_AFTER).await
+}
+
+async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, BillingError> {
+    let mut sweep = Sweep::default();
+    sweep_chunks(billing, until, &mut sweep).await?;
+    sweep_all::<BillingRun>(billing, until, &mut sweep, |due| {
+        NewJob::of(&TriggerBillingCycle { tenant: due.tenant, run: due.id })
+    })
+    .await?;
+    sweep_all::<Invoice>(billing, until, &mut sweep, |due| {
+        NewJob::of(&CollectPayment::Invoice { tenant: due.tenant, invoice: due.id })
+    })
+    .await?;
+    sweep_all::<Notification>(billing, until, &mut sweep, |due| {
+        NewJob::of(&SendNotification::Notification { tenant: due.tenant, notification: due.id })
+    })
+    .await?;
+    sweep_events(billing, until, &mut sweep).await?;
+    Ok(sweep)
+}
+
+/// Offers a job for every due document of a collection, page by page.
+async fn sweep_all<R: Record>(
+    billing: &Billing,
+    until: Timestamp,
+    sweep: &mut Sweep,
+    job: impl Fn(DueRef) -> Result<NewJob, QueueError>,
+) -> Result<(), BillingError> {
+    let mut last: Option<DueRef> = None;
+    loop {
+        let page = billing.store.due::<R>(until, last.as_ref(), PAGE).await?;
+        let Some(end) = page.last().cloned() else { return Ok(()) };
+        offer(billing, page.into_iter().map(&job).collect::<Result<_, _>>()?, sweep).await?;
+        last = Some(end);
+    }
+}
+
+/// A chunk's job depends on how far it is.
+async fn sweep_chunks(billing: &Billing, until: Timestamp, sweep: &mut Sweep) -> Result<(), BillingError> {
+    let mut last: Option<DueRef> = None;
+    loop {
+        let page = billing.store.due::<Chunk>(until, last.as_ref(), PAGE).await?;
+        let Some(end) = page.last().cloned() else { return Ok(()) };
+        let ids: Vec<String> = page.into_iter().map(|due| due.id).collect();
+        let chunks = billing.store.chunk_summaries(&ids).await?;
+        let job = |chunk: &store::ChunkSummary| {
+            chunk_stage::next_job(&chunk.tenant, &chunk.id, chunk.state, chunk.pass).transpose()
+        };
+        offer(billing, chunks.iter().filter_map(job).collect::<Result<_, _>>()?, sweep).await?;
+        last = Some(end);
+    }
+}
+
+/// One job dispatches all events of a tenant.
+async fn sweep_events(billing: &Billing, until: Timestamp, sweep: &mut Sweep) -> Result<(), BillingError> {
+    let mut tenants = BTreeSet::new();
+    let mut last: Option<DueRef> = None;
+    loop {
+        let page = billing.store.due::<Event>(until, last.as_ref(), PAGE).await?;
+        let Some(end) = page.last().cloned() else { break };
+        tenants.extend(page.into_iter().map(|due| due.tenant));
+        last = Some(end);
+    }
+    let jobs = tenants.into_iter().map(|tenant| NewJob::of(&DispatchEvents { tenant }));
+    offer(billing, jobs.collect::<Result<_, _>>()?, sweep).await
+}
+
+async fn offer(billing: &Billing, jobs: Vec<NewJob>, sweep: &mut Sweep) -> Result<(), BillingError> {
+    sweep.offered += jobs.len();
+    if !jobs.is_empty() {
+        billing.queue.enqueue_many(jobs).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! The producer's side: [`QueueClient`] connects, enqueues, publishes and counts.
+//!
+//! Owns no delivery (that is `driver`). Dead letters have their own module.
+//!
+//! **Invariant:** a connected client has seen that Redis keeps what it is given: version and eviction
+//! policy are checked before anything is enqueued.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Script};
+
+use crate::error::QueueError;
+use crate::keys::{Keys, QueueKeys};
+use crate::measure;
+use crate::new_job::{Enqueued, NewJob};
+
+/// How long Redis may take to answer before a call counts as failed. Explicit, because the client's
+/// own default (half a second) mistakes a busy Redis for a dead one.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long connecting may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The oldest Redis with everything the scripts use (flags in the first line, effects replication).
+const OLDEST_REDIS: u32 = 7;
+
+/// Jobs per script call: some milliseconds of Redis's time, and well below Lua's limit on `unpack`.
+const JOBS_PER_CALL: usize = 500;
+
+/// Calls on their way at once; more would only wait in Redis's input buffer.
+const CALLS_IN_FLIGHT: usize = 4;
+
+/// Messages per pipeline when publishing.
+const MESSAGES_PER_PIPELINE: usize = 500;
+
+static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enqueue.lua")));
+
+/// A connection to the queues under one key prefix. Cheap to clone; reconnects by itself.
+#[derive(Clone)]
+pub struct QueueClient {
+    pub(crate) client: Client,
+    pub(crate) connection: ConnectionManager,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// How many jobs a queue holds, by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Due and waiting for a worker.
+    pub ready: u64,
+    /// Waiting for their time: delayed, snoozed or between attempts. Includes what became due while
+    /// no worker had room.
+    pub scheduled: u64,
+    /// Held by a worker under a lease.
+    pub running: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+impl QueueClient {
+    /// Connects to `url` (`redis://[user:password@]host:port[/db]`). All keys start with `prefix`
+    /// (letters, digits, `_ - . :`), so that several installations or tests can share a Redis.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`] if Redis cannot be reached, [`QueueError::Unsuitable`] if it is too
+    /// old or its `maxmemory-policy` may evict jobs, [`QueueError::Invalid`] for the prefix.
+    pub async fn connect(url: &str, prefix: &str) -> Result<Self, QueueError> {
+        let keys = Arc::new(Keys::new(prefix)?);
+        let client = Client::open(url).map_err(QueueError::redis("reading the Redis URL"))?;
+        let connection = ConnectionManager::new_with_config(client.clone(), connection_config())
+            .await
+            .map_err(QueueError::redis("connecting"))?;
+        let connected = Self { client, connection, keys };
+        connected.check_server().await?;
+        Ok(connected)
+    }
+
+    async fn check_server(&self) -> Result<(), QueueError> {
+        // INFO rather than CONFIG GET: hosted Redis often forbids the latter.
+        let info: redis::InfoDict = redis::cmd("INFO")
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(QueueError::redis("reading the server's properties"))?;
+        let version: String = info.get("redis_version").unwrap_or_default();
+        let major = version.split('.').next().and_then(|part| part.parse().ok());
+        if major.is_none_or(|major: u32| major < OLDEST_REDIS) {
+            return Err(QueueError::Unsuitable {
+                reason: format!("it is version {version:?}; {OLDEST_REDIS} or newer is needed"),
+            });
+        }
+        let policy: String = info.get("maxmemory_policy").unwrap_or_default();
+        if policy != "noeviction" {
+            return Err(QueueError::Unsuitable {
+                reason: format!(
+                    "maxmemory-policy is {policy:?}, which evicts jobs when memory is full; \
+                     set maxmemory-policy noeviction"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`] if it does not.
+    pub async fn ping(&self) -> Result<(), QueueError> {
+        redis::cmd("PING").exec_async(&mut self.connection.clone()).await.map_err(QueueError::redis("pinging"))
+    }
+
+    /// Enqueues one job.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`]; the job may or may not have been added.
+    pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued, QueueError> {
+        let mut results = self.enqueue_many(vec![job]).await?;
+        Ok(results.pop().unwrap_or(Enqueued::Added))
+    }
+
+    /// Enqueues any number of jobs, of any queues, in chunks; answers in the order given.
+    ///
+    /// Jobs of one queue and priority are delivered in that order. It is not one transaction: after an
+    /// error any part of the jobs may have been added.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`].
+    pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
+        let mut by_queue: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
+        for (index, job) in jobs.iter().enumerate() {
+            by_queue.entry(job.queue()).or_default().push(index);
+        }
+        let chunks: Vec<_> = by_queue
+            .iter()
+            .flat_map(|(queue, indexes)| indexes.chunks(JOBS_PER_CALL).map(move |chunk| (*queue, chunk)))
+            .collect();
+        // Futures rather than a mapping closure, so that the compiler sees that callers may be spawned.
+        let mut calls = Vec::with_capacity(chunks.len());
+        for (queue, chunk) in chunks {
+            calls.push(self.enqueue_chunk(queue, chunk, &jobs));
+        }
+        let duplicates: Vec<Vec<usize>> = stream::iter(calls)
+            .buffered(CALLS_IN_FLIGHT)
+            .try_collect()
+            .await?;
+        let mut results = vec![Enqueued::Added; jobs.len()];
+        for index in duplicates.into_iter().flatten() {
+            results[index] = Enqueued::Duplicate;
+        }
+        for (job, result) in jobs.iter().zip(&results) {
+            measure::enqueued(job, *result);
+        }
+        Ok(results)
+    }
+
+    /// Enqueues the jobs at the given indexes, all of one queue; answers with the duplicates' indexes.
+    async fn enqueue_chunk(&self, queue: &str, chunk: &[usize], jobs: &[NewJob]) -> Result<Vec<usize>, QueueError> {
+        let keys = self.keys.queue(queue);
+        let mut call = ENQUEUE.prepare_invoke();
+        call.key(&keys.ready).key(&keys.scheduled).key(&keys.unique).key(&keys.wake);
+        for &index in chunk {
+            let job = &jobs[index];
+            let draft = job.draft();
+            call.arg(job.delay_ms()).arg(draft.unique_field()).arg(draft.tail());
+        }
+        let duplicates: Vec<usize> =
+            call.invoke_async(&mut self.connection.clone()).await.map_err(QueueError::redis("enqueueing"))?;
+        Ok(duplicates.into_iter().map(|at| chunk[at]).collect())
+    }
+
+    /// How many jobs a queue holds.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`].
+    pub async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
+        let keys: Arc<QueueKeys> = self.keys.queue(queue);
+        let mut pipe = redis::pipe();
+        for lane in &keys.ready {
+            pipe.llen(lane);
+        }
+        pipe.zcard(&keys.scheduled).hlen(&keys.running).hlen(&keys.dead);
+        let (high, normal, low, scheduled, running, dead): (u64, u64, u64, u64, u64, u64) =
+            pipe.query_async(&mut self.connection.clone()).await.map_err(QueueError::redis("counting jobs"))?;
+        Ok(Depth { ready: high + normal + low, scheduled, running, dead })
+    }
+
+    /// The id that lives beside the queues and is lost with them: where it is missing or not the one
+    /// remembered elsewhere, Redis has lost its jobs.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`].
+    pub async fn generation(&self) -> Result<Option<String>, QueueError> {
+        redis::cmd("GET")
+            .arg(self.keys.generation())
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(QueueError::redis("reading the generation"))
+    }
+
+    /// Sets the id answered by [`QueueClient::generation`].
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`].
+    pub async fn set_generation(&self, id: &str) -> Result<(), QueueError> {
+        redis::cmd("SET")
+            .arg(self.keys.generation())
+            .arg(id)
+            .exec_async(&mut self.connection.clone())
+            .await
+            .map_err(QueueError::redis("setting the generation"))
+    }
+
+    /// Publishes messages on a pub/sub channel, in order. Only who listens now hears them.
+    ///
+    /// # Errors
+    /// [`QueueError::Unavailable`]; any part of the messages may have been published.
+    pub async fn publish(&self, channel: &str, payloads: &[String]) -> Result<(), QueueError> {
+        let channel = self.channel(channel);
+        for chunk in payloads.chunks(MESSAGES_PER_PIPELINE) {
+            let mut pipe = redis::pipe();
+            for payload in chunk {
+                pipe.publish(&channel, payload).ignore();
+            }
+            pipe.exec_async(&mut self.connection.clone()).await.map_err(QueueError::redis("publishing"))?;
+        }
+        Ok(())
+    }
+
+    /// The name in Redis of a channel passed to [`QueueClient::publish`], for subscribers.
+    pub fn channel(&self, name: &str) -> String {
+        self.keys.channel(name)
+    }
+}
+
+/// How every connection of this crate is kept: explicit time-outs, and reconnecting that gives up soon,
+/// because those who call again know better how long to wait.
+pub(crate) fn connection_config() -> ConnectionManagerConfig {
+    const RECONNECT_DELAY: Duration = Duration::from_millis(50);
+    const RECONNECTS: usize = 2;
+    ConnectionManagerConfig::new()
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_min_delay(RECONNECT_DELAY)
+        .set_number_of_retries(RECONNECTS)
+}

@@ -1,0 +1,32 @@
+//! Customers: who is billed.
+
+use std::collections::BTreeMap;
+
+use domain::{Currency, TaxRate, Zone};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{instant, record::record};
+
+/// Somebody a tenant bills.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Customer {
+    /// `cus_...`
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub tenant: String,
+    pub revision: i64,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    pub name: String,
+    pub email: String,
+    pub currency: Currency,
+    pub timezone: Zone,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_rate: Option<TaxRate>,
+    /// The gateway's token for the customer's payment method; without one nothing is collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+}
+record!(Customer, "customers", revised);

@@ -1,0 +1,59 @@
+//! Deterministic ids: a repeat of the same work finds its own documents.
+//!
+//! Random ids (customers, plans, ...) are made by the caller and passed in. Ids are opaque to clients.
+
+use jiff::{Timestamp, civil::Date};
+
+/// What follows the prefix of an id: `sub_0198` gives `0198`.
+fn body(id: &str) -> &str {
+    id.split_once('_').map_or(id, |(_, body)| body)
+}
+
+/// The invoice of a subscription at a boundary. Begins with the date, so that a run's inserts stay together in the index;
+/// `letter` tells reasons apart that may fall on one date.
+#[must_use]
+pub fn invoice_id(boundary: Date, letter: char, subscription: &str) -> String {
+    format!("inv_{}{letter}{}", boundary.strftime("%Y%m%d"), body(subscription))
+}
+
+/// Attempt `number` (from 1) to collect an invoice; it is also the gateway's idempotency key, for ever.
+#[must_use]
+pub fn payment_attempt_id(invoice: &str, number: i32) -> String {
+    format!("pay_{}_{number}", body(invoice))
+}
+
+/// The one message of a kind about one cause; it is also the mail's Message-ID.
+#[must_use]
+pub fn notification_id(cause: &str, kind: &str) -> String {
+    format!("ntf_{}_{kind}", body(cause))
+}
+
+/// The event that a subject's revision caused.
+#[must_use]
+pub fn event_id(subject: &str, revision: i64, event_type: &str) -> String {
+    format!("evt_{subject}_{revision}_{event_type}")
+}
+
+/// The chunk of a run that begins after a customer (empty for the first).
+#[must_use]
+pub fn chunk_id(run: &str, after_customer: &str) -> String {
+    format!("chk_{}_{}", body(run), body(after_customer))
+}
+
+/// The usage frozen for one pass of a chunk.
+#[must_use]
+pub fn usage_pass_id(chunk: &str, pass: i32) -> String {
+    format!("upa_{}_{pass}", body(chunk))
+}
+
+/// One tick of a schedule; unique, so that two schedulers make one.
+#[must_use]
+pub fn tick_id(schedule: &str, at: Timestamp) -> String {
+    format!("tck_{schedule}_{}", at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// The billing run that a tick makes for a tenant.
+#[must_use]
+pub fn scheduled_run_id(tick: &str, tenant: &str) -> String {
+    format!("run_{}_{}", body(tick), body(tenant))
+}

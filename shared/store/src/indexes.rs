@@ -1,0 +1,77 @@
+//! Indexes and migrations: what `ratchet migrate` makes true, as often as it is run.
+
+use std::time::Duration;
+
+use bson::{Document, doc};
+use mongodb::{IndexModel, options::IndexOptions};
+
+use crate::{Record, Store, StoreError};
+use crate::{
+    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, customers::Customer, events::Event,
+    idempotency_keys::IdempotencyKey, invoices::Invoice, meters::MeterRecord, notifications::Notification,
+    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Tick, subscriptions::SubscriptionRecord,
+    test_clocks::TestClock, usage_events::UsageEvent, users::User,
+};
+
+fn index(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).build()
+}
+
+fn unique(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build()
+}
+
+/// The sweep's index: only documents about which something remains to be done are in it.
+fn sweep() -> IndexModel {
+    let options = IndexOptions::builder().partial_filter_expression(doc! { "due_at": { "$exists": true } }).build();
+    IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1 }).options(options).build()
+}
+
+/// Newest first, for clients.
+fn list() -> IndexModel {
+    index(doc! { "tenant": 1, "created": -1, "_id": -1 })
+}
+
+fn expires() -> IndexModel {
+    let options = IndexOptions::builder().expire_after(Duration::ZERO).build();
+    IndexModel::builder().keys(doc! { "expires_at": 1 }).options(options).build()
+}
+
+impl Store {
+    /// Creates every index that is missing. Idempotent; safe to run from several processes.
+    ///
+    /// # Errors
+    /// `Unavailable`, or `Duplicate` when stored data violates a unique index.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.ensure::<User>([unique(doc! { "email": 1 })]).await?;
+        self.ensure::<Customer>([list()]).await?;
+        self.ensure::<MeterRecord>([unique(doc! { "tenant": 1, "meter.key": 1 }), list()]).await?;
+        self.ensure::<PlanVersion>([unique(doc! { "tenant": 1, "plan.key": 1, "version": 1 }), list()]).await?;
+        self.ensure::<SubscriptionRecord>([sweep(), list(), index(doc! { "tenant": 1, "customer": 1, "due_at": 1 })])
+            .await?;
+        self.ensure::<UsageEvent>([index(doc! { "tenant": 1, "customer": 1, "meter": 1, "timestamp": 1 })]).await?;
+        self.ensure::<Invoice>([
+            sweep(),
+            list(),
+            index(doc! { "tenant": 1, "chunk": 1, "status": 1 }),
+            index(doc! { "tenant": 1, "customer": 1, "created": -1 }),
+            index(doc! { "tenant": 1, "subscription": 1, "created": -1 }),
+            index(doc! { "tenant": 1, "number": 1 }),
+        ])
+        .await?;
+        self.ensure::<PaymentAttempt>([list(), index(doc! { "tenant": 1, "invoice": 1 })]).await?;
+        self.ensure::<BillingRun>([sweep(), list()]).await?;
+        self.ensure::<Chunk>([sweep(), index(doc! { "tenant": 1, "run": 1, "state": 1 })]).await?;
+        self.ensure::<Notification>([sweep(), index(doc! { "tenant": 1, "chunk": 1, "state": 1 })]).await?;
+        self.ensure::<Event>([sweep(), list()]).await?;
+        self.ensure::<AuditEntry>([list()]).await?;
+        self.ensure::<Tick>([sweep()]).await?;
+        self.ensure::<TestClock>([list()]).await?;
+        self.ensure::<IdempotencyKey>([expires()]).await
+    }
+
+    async fn ensure<R: Record>(&self, indexes: impl IntoIterator<Item = IndexModel>) -> Result<(), StoreError> {
+        self.collection::<R>().create_indexes(indexes).await?;
+        Ok(())
+    }
+}

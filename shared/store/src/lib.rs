@@ -1,0 +1,67 @@
+//! MongoDB, the truth: one file per collection, the unit of work that commits them, indexes and migrations.
+//!
+//! Owns every document's stored shape and every query. Decides nothing about billing, and is the only crate that names
+//! `mongodb` or `bson`.
+//!
+//! **Invariant:** every query carries the tenant, which comes from the verified caller or from a job; only the sweep, the
+//! log-in and the scheduler, which serve all tenants, do without. **Invariant:** a document that exists is changed through
+//! [`UnitOfWork`] alone, by compare-and-set on its `revision`, or by a state filter that makes a repeat harmless.
+
+mod audit_entries;
+mod billing_runs;
+mod chunks;
+mod client;
+mod counters;
+mod customers;
+mod due;
+mod error;
+mod events;
+mod idempotency_keys;
+mod ids;
+mod indexes;
+mod instant;
+mod invoices;
+mod list;
+mod meters;
+mod notifications;
+mod payment_attempts;
+mod plans;
+mod quantity;
+mod record;
+mod schedules;
+mod settings;
+mod subscriptions;
+mod tenants;
+mod test_clocks;
+mod unit_of_work;
+mod usage_events;
+mod usage_passes;
+mod users;
+
+pub use audit_entries::AuditEntry;
+pub use billing_runs::{BillingRun, RunAmount, RunState, RunTotals};
+pub use chunks::{Chunk, ChunkCounts, ChunkState, ChunkSummary, FailedItem};
+pub use client::{Store, StoreConfig};
+pub use customers::Customer;
+pub use due::{Due, DueRef};
+pub use error::StoreError;
+pub use events::Event;
+pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
+pub use ids::{
+    chunk_id, event_id, invoice_id, notification_id, payment_attempt_id, scheduled_run_id, tick_id, usage_pass_id,
+};
+pub use invoices::Invoice;
+pub use list::{ListFilter, Page, PageRequest};
+pub use meters::MeterRecord;
+pub use notifications::{Notification, NotificationKind, NotificationState};
+pub use payment_attempts::{AttemptState, PaymentAttempt};
+pub use plans::PlanVersion;
+pub use record::{Record, Revised};
+pub use schedules::{Schedule, Tick};
+pub use subscriptions::SubscriptionRecord;
+pub use tenants::Tenant;
+pub use test_clocks::TestClock;
+pub use unit_of_work::UnitOfWork;
+pub use usage_events::{Insertion, UsageEvent, UsageQuery};
+pub use usage_passes::{UsagePass, UsagePassEntry};
+pub use users::User;

@@ -1,0 +1,135 @@
+//! Notifications: mails to send, each under a deterministic id that is also its Message-ID.
+
+use bson::{DateTime, doc};
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Due, Store, StoreError, instant, record::record};
+
+/// One message about one cause.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Notification {
+    /// `ntf_` + cause + kind.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub tenant: String,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    pub kind: NotificationKind,
+    pub customer: String,
+    pub invoice: String,
+    /// The payment attempt it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+    /// The chunk that looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<String>,
+    pub state: NotificationState,
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
+    /// Present while it is to be sent and no chunk looks after it.
+    #[serde(flatten)]
+    pub due: Due,
+}
+record!(Notification, "notifications");
+
+/// Which message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationKind {
+    InvoiceIssued,
+    PaymentFailed,
+}
+
+impl NotificationKind {
+    /// The name in ids and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvoiceIssued => "invoice_issued",
+            Self::PaymentFailed => "payment_failed",
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotificationState {
+    /// To be sent.
+    Pending,
+    /// The mail server has accepted it.
+    Sent,
+    /// The mail server will never accept it; its job is in the dead-letter queue.
+    Failed,
+}
+
+impl Store {
+    /// Notifications of a chunk that the chunk still has to send.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn unsent_of_chunk(
+        &self,
+        tenant: &str,
+        chunk: &str,
+        limit: i64,
+    ) -> Result<Vec<Notification>, StoreError> {
+        let filter =
+            doc! { "tenant": tenant, "chunk": chunk, "state": "pending", "due_at": { "$exists": false } };
+        Ok(self
+            .collection::<Notification>()
+            .find(filter)
+            .sort(doc! { "_id": 1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
+    /// Marks notifications as sent; repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn notifications_sent(&self, tenant: &str, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
+        self.close_notifications(tenant, ids, doc! { "state": "sent", "sent_at": DateTime::from_jiff(at) }).await
+    }
+
+    /// Marks notifications as refused for ever.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn notifications_failed(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
+        self.close_notifications(tenant, ids, doc! { "state": "failed" }).await
+    }
+
+    async fn close_notifications(
+        &self,
+        tenant: &str,
+        ids: &[String],
+        set: bson::Document,
+    ) -> Result<(), StoreError> {
+        self.collection::<Notification>()
+            .update_many(
+                doc! { "_id": { "$in": ids }, "tenant": tenant, "state": "pending" },
+                doc! { "$set": set, "$unset": { "due_at": "" } },
+            )
+            .await?;
+        Ok(())
+    }
+
+    /// Lets pending notifications of a chunk go on alone, so that one refused mail does not hold up the others.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn notifications_go_alone(&self, tenant: &str, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
+        self.collection::<Notification>()
+            .update_many(
+                doc! { "_id": { "$in": ids }, "tenant": tenant, "state": "pending" },
+                doc! { "$set": { "due_at": DateTime::from_jiff(at) } },
+            )
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Payment attempts: stored before the gateway is called, closed when its answer is known.
+//!
+//! **Invariant:** the id is the gateway's idempotency key and `request` is frozen with it, so a repeat is the same request.
+
+use domain::Money;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{instant, record::record};
+
+/// One attempt to collect an invoice.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PaymentAttempt {
+    /// `pay_` + invoice + number.
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub tenant: String,
+    pub revision: i64,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    pub invoice: String,
+    pub customer: String,
+    /// From 1.
+    pub number: i32,
+    pub amount: Money,
+    /// The token that is charged.
+    pub payment_method: String,
+    pub state: AttemptState,
+    /// Wall-clock instant of the first call; the gateway may forget the key some time after it.
+    #[serde(with = "instant")]
+    pub first_sent_at: Timestamp,
+    /// The gateway's id of the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_payment: Option<String>,
+    /// Why it was declined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_message: Option<String>,
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub settled_at: Option<Timestamp>,
+}
+record!(PaymentAttempt, "payment_attempts", revised);
+
+/// How far an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptState {
+    /// Sent, or about to be; the outcome is not known.
+    Pending,
+    /// The gateway has charged.
+    Succeeded,
+    /// The gateway has declined, or certainly never executed it.
+    Failed,
+}

@@ -1,0 +1,122 @@
+//! Subscriptions: which customer is billed for which plan, and how far.
+//!
+//! **Invariant:** `due_at` is the instant of the subscription's next boundary, on the tenant's clock; it exists exactly as
+//! long as there is one. Billing a boundary moves both in the invoice's transaction.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, doc};
+use domain::Subscription;
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Due, Record, Store, StoreError, due::due_filter, instant, record::record};
+
+/// A stored subscription.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubscriptionRecord {
+    /// `sub_...`
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub tenant: String,
+    pub revision: i64,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    pub customer: String,
+    pub subscription: Subscription,
+    /// Keys of the meters that its plan bills, so that usage finds its subscription without the plan.
+    pub meters: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    #[serde(flatten)]
+    pub due: Due,
+}
+record!(SubscriptionRecord, "subscriptions", revised);
+
+
+impl Store {
+    /// Customers of a tenant with something due by `until`, in id order, after `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn customers_due(
+        &self,
+        tenant: &str,
+        until: Timestamp,
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Group {
+            #[serde(rename = "_id")]
+            customer: String,
+        }
+        let pipeline = [
+            doc! { "$match": { "tenant": tenant, "customer": { "$gt": after }, "due_at": { "$lte": until } } },
+            doc! { "$group": { "_id": "$customer" } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": limit },
+        ];
+        let groups: Vec<Group> =
+            self.collection::<SubscriptionRecord>().aggregate(pipeline).with_type().await?.try_collect().await?;
+        Ok(groups.into_iter().map(|group| group.customer).collect())
+    }
+
+    /// Subscriptions of these customers that are due by `until`, oldest boundary first, leaving out `except`.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn subscriptions_due(
+        &self,
+        (tenant, customers): (&str, &[String]),
+        until: Timestamp,
+        except: &[String],
+        limit: i64,
+    ) -> Result<Vec<SubscriptionRecord>, StoreError> {
+        let filter = doc! {
+            "tenant": tenant, "customer": { "$in": customers }, "due_at": { "$lte": until }, "_id": { "$nin": except },
+        };
+        Ok(self
+            .collection::<SubscriptionRecord>()
+            .find(filter)
+            .sort(doc! { "due_at": 1, "_id": 1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
+    /// Subscriptions of a customer that are not cancelled.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn live_subscriptions(
+        &self,
+        tenant: &str,
+        customer: &str,
+    ) -> Result<Vec<SubscriptionRecord>, StoreError> {
+        let filter = doc! { "tenant": tenant, "customer": customer, "subscription.status": { "$ne": "cancelled" } };
+        Ok(self.collection::<SubscriptionRecord>().find(filter).await?.try_collect().await?)
+    }
+
+    /// Whether the tenant has any subscription.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn has_subscriptions(&self, tenant: &str) -> Result<bool, StoreError> {
+        let any = self.collection::<SubscriptionRecord>().find_one(doc! { "tenant": tenant }).await?;
+        Ok(any.is_some())
+    }
+
+    /// Tenants with a subscription that is due by `until` on `clock` (the wall clock if `None`).
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn tenants_due(&self, clock: Option<&str>, until: Timestamp) -> Result<Vec<String>, StoreError> {
+        let tenants = self
+            .database()
+            .collection::<bson::Document>(SubscriptionRecord::COLLECTION)
+            .distinct("tenant", due_filter(clock, until))
+            .await?;
+        Ok(tenants.into_iter().filter_map(|tenant| if let Bson::String(id) = tenant { Some(id) } else { None }).collect())
+    }
+}

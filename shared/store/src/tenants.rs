@@ -1,0 +1,27 @@
+//! Tenants: the companies that bill with us.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{instant, record::record};
+
+/// A company that bills its customers with Ratchet. New ones are in test mode.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tenant {
+    /// `ten_...`
+    #[serde(rename = "_id")]
+    pub id: String,
+    /// Its own id again, so that every document can be asked for by (tenant, id).
+    pub tenant: String,
+    pub revision: i64,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    /// Display name; signs its mails.
+    pub name: String,
+    /// Whether it bills real money; test-mode tenants may stand on a test clock.
+    pub livemode: bool,
+    /// The test clock that its time is read on; absent for the wall clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_clock: Option<String>,
+}
+record!(Tenant, "tenants", revised);

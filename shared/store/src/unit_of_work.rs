@@ -1,0 +1,172 @@
+//! The unit of work: what a use case decided, committed in one transaction or not at all.
+//!
+//! **Invariant:** a replaced document is compared on the revision that was loaded; if any has moved on, nothing of the unit
+//! is written and the caller gets [`StoreError::Conflict`], loads again and decides again. **Invariant:** invoice numbers
+//! are taken in the same transaction that inserts the invoices, so they have no gaps whatever crashes.
+
+use bson::{Document, doc};
+use mongodb::{
+    Client, ClientSession, Namespace,
+    error::UNKNOWN_TRANSACTION_COMMIT_RESULT,
+    options::{DeleteOneModel, InsertOneModel, ReplaceOneModel, WriteModel},
+};
+
+use crate::{Event, Invoice, Record, Revised, Store, StoreError, counters};
+
+/// How often a commit whose outcome is unknown is asked for again; the server answers a repeated commit truthfully.
+const COMMIT_TRIES: u32 = 5;
+
+/// Documents to insert, replace and delete together. See the module's invariants.
+#[derive(Debug, Default)]
+#[must_use = "a unit of work does nothing until it is committed"]
+pub struct UnitOfWork {
+    inserts: Vec<(&'static str, Document)>,
+    replaces: Vec<(&'static str, Document, Document)>,
+    deletes: Vec<(&'static str, Document)>,
+    invoices: Vec<(String, Document)>,
+    event_tenants: Vec<String>,
+}
+
+impl UnitOfWork {
+    /// Inserts a new document.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn insert<R: Record>(&mut self, record: &R) -> Result<(), StoreError> {
+        self.inserts.push((R::COLLECTION, bson::serialize_to_document(record)?));
+        Ok(())
+    }
+
+    /// Inserts an issued invoice; its number is taken at commit, in the order of these calls.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn insert_invoice(&mut self, invoice: &Invoice) -> Result<(), StoreError> {
+        self.invoices.push((invoice.tenant.clone(), bson::serialize_to_document(invoice)?));
+        Ok(())
+    }
+
+    /// Records a domain event together with the change that caused it.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn record_event(&mut self, event: &Event) -> Result<(), StoreError> {
+        if !self.event_tenants.contains(&event.tenant) {
+            self.event_tenants.push(event.tenant.clone());
+        }
+        self.insert(event)
+    }
+
+    /// Replaces a loaded document by its changed self and raises its revision.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn replace<R: Revised>(&mut self, record: &mut R) -> Result<(), StoreError> {
+        let loaded = record.revision();
+        record.set_revision(loaded + 1);
+        let filter = doc! { "_id": record.id(), "revision": loaded };
+        self.replaces.push((R::COLLECTION, filter, bson::serialize_to_document(record)?));
+        Ok(())
+    }
+
+    /// Deletes a document if it is there.
+    pub fn delete<R: Record>(&mut self, id: &str) {
+        self.deletes.push((R::COLLECTION, doc! { "_id": id }));
+    }
+
+    /// The tenants whose events this unit records: their dispatch is the follow-up of the commit.
+    #[must_use]
+    pub fn event_tenants(&self) -> &[String] {
+        &self.event_tenants
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inserts.is_empty() && self.replaces.is_empty() && self.deletes.is_empty() && self.invoices.is_empty()
+    }
+
+    fn models(self, database: &str) -> Vec<WriteModel> {
+        let namespace = |collection: &str| Namespace::new(database, collection);
+        let replaces = self.replaces.into_iter().map(|(collection, filter, replacement)| {
+            WriteModel::ReplaceOne(
+                ReplaceOneModel::builder()
+                    .namespace(namespace(collection))
+                    .filter(filter)
+                    .replacement(replacement)
+                    .build(),
+            )
+        });
+        let invoices = self.invoices.into_iter().map(|(_, document)| (Invoice::COLLECTION, document));
+        let inserts = invoices.chain(self.inserts).map(|(collection, document)| {
+            WriteModel::InsertOne(InsertOneModel::builder().namespace(namespace(collection)).document(document).build())
+        });
+        let deletes = self.deletes.into_iter().map(|(collection, filter)| {
+            WriteModel::DeleteOne(DeleteOneModel::builder().namespace(namespace(collection)).filter(filter).build())
+        });
+        replaces.chain(inserts).chain(deletes).collect()
+    }
+}
+
+impl Store {
+    /// Commits everything in `unit`, or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` when a replaced document has moved on or a concurrent transaction came first: load and decide again.
+    /// `Duplicate` when an inserted document exists. `Unavailable` when the outcome could not be learnt.
+    pub async fn commit(&self, unit: UnitOfWork) -> Result<(), StoreError> {
+        if unit.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.client().start_session().await?;
+        session.start_transaction().await?;
+        match self.write(unit, &mut session).await {
+            Ok(()) => commit(&mut session).await,
+            Err(error) => {
+                // The server drops an abandoned transaction by itself; aborting only frees it earlier.
+                session.abort_transaction().await.ok();
+                Err(error)
+            }
+        }
+    }
+
+    async fn write(&self, mut unit: UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
+        number_invoices(self, &mut unit, session).await?;
+        let expected = i64::try_from(unit.replaces.len()).unwrap_or(i64::MAX);
+        let models = unit.models(self.database().name());
+        let client: &Client = self.client();
+        let result = client.bulk_write(models).ordered(true).session(&mut *session).await?;
+        if result.matched_count != expected {
+            return Err(StoreError::Conflict(format!(
+                "{} of {expected} documents were at the loaded revision",
+                result.matched_count
+            )));
+        }
+        Ok(())
+    }
+}
+
+async fn number_invoices(store: &Store, unit: &mut UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
+    let mut start = 0;
+    while start < unit.invoices.len() {
+        let tenant = unit.invoices[start].0.clone();
+        let count = unit.invoices[start..].iter().take_while(|(owner, _)| *owner == tenant).count();
+        let first = counters::take(store, session, &tenant, count).await?;
+        for (offset, (_, document)) in unit.invoices[start..start + count].iter_mut().enumerate() {
+            let number = u64::try_from(offset).unwrap_or(u64::MAX).saturating_add(first);
+            document.insert("number", domain::invoice_number(number));
+        }
+        start += count;
+    }
+    Ok(())
+}
+
+async fn commit(session: &mut ClientSession) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match session.commit_transaction().await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries < COMMIT_TRIES && error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Users: who signs in.
+
+use bson::doc;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Store, StoreError, instant, record::record};
+
+/// Somebody who signs in with e-mail address and password.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct User {
+    /// `usr_...`
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub tenant: String,
+    pub revision: i64,
+    #[serde(with = "instant")]
+    pub created: Timestamp,
+    pub name: String,
+    /// Lower case; unique over all tenants.
+    pub email: String,
+    /// PHC string (argon2id).
+    pub password_hash: String,
+    /// `owner`; further roles come with user management.
+    pub role: String,
+}
+record!(User, "users", revised);
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("id", &self.id).field("tenant", &self.tenant).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The user with this (lower-case) e-mail address, of any tenant: signing in is what names the tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.collection::<User>().find_one(doc! { "email": email }).await?)
+    }
+}

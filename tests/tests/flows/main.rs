@@ -1,0 +1,7 @@
+//! End-to-end tests: one binary, so that the harness is linked once. A module for each subject.
+
+#![allow(clippy::unwrap_used)]
+
+mod architecture;
+mod compose;
+mod own_services;

@@ -1,0 +1,8 @@
+//! One file per job of the catalogue.
+
+mod calculate_usage;
+mod collect_payment;
+mod dispatch_events;
+mod generate_invoices;
+mod send_notification;
+mod trigger_billing_cycle;
