@@ -151,7 +151,5 @@ pub struct UsageWindow {
 #[must_use]
 pub fn usage_window(subscription: &Subscription, zone: &Zone) -> Option<UsageWindow> {
     let ended = subscription.ended_portion()?.period;
-    let from = zone.start_of_day(ended.start).max(subscription.start_at());
-    // Where midnight happens twice, a subscription may start between the two: its first window is then empty.
-    Some(UsageWindow { from, to: zone.start_of_day(ended.end).max(from) })
+    Some(UsageWindow { from: subscription.turns_at(ended.start, zone), to: subscription.turns_at(ended.end, zone) })
 }

@@ -34,9 +34,7 @@ pub fn parse(text: &str) -> Result<Decimal, NotDecimal> {
     if !digits(whole, MAX_WHOLE_DIGITS) || !digits(decimals, MAX_DECIMALS) {
         return Err(NotDecimal);
     }
-    let value = Decimal::from_str_exact(text).map_err(|_| NotDecimal)?;
-    // There is no negative zero.
-    Ok(if value.is_zero() { value.abs() } else { value })
+    Decimal::from_str_exact(text).map_err(|_| NotDecimal)
 }
 
 /// Writes a decimal as a string.
@@ -89,6 +87,7 @@ mod tests {
         for text in ["0", "49.00", "-3.5", "999999999999999.999999999999"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
+        // There is no negative zero.
         assert_eq!(parse("-0.0").unwrap().to_string(), "0.0");
     }
 

@@ -160,7 +160,12 @@ impl Subscription {
     /// The instant of the next boundary: the start, and after it the local midnight at which a period turns.
     #[must_use]
     pub fn due_at(&self, zone: &Zone) -> Timestamp {
-        if self.next_boundary == self.start { self.start_at } else { zone.start_of_day(self.next_boundary) }
+        self.turns_at(self.next_boundary, zone)
+    }
+
+    /// The instant at which a boundary's day begins for this subscription, which is never before its start.
+    pub(crate) fn turns_at(&self, boundary: Date, zone: &Zone) -> Timestamp {
+        zone.start_of_day(boundary).max(self.start_at)
     }
 
     /// The period that ends at the next boundary, or the first one while nothing has been billed.

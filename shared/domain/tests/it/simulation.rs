@@ -103,6 +103,7 @@ impl<'a> Simulation<'a> {
         match entry {
             Entry::Subscribe { at, subscription, plan, billing_cycle, quantities } => {
                 let (zone, quantities) = (&self.scenario.customer.timezone, quantities.clone());
+                assert_eq!(self.plan(plan).currency(), self.scenario.customer.currency);
                 let start = Start { at: *at, zone, cycle: *billing_cycle, quantities };
                 let started = Subscription::start(plan, self.plan(plan), start).unwrap();
                 assert!(self.subscriptions.insert(subscription.clone(), started).is_none(), "{subscription} exists");

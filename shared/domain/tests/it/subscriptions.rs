@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Billable, BillingCycle, BillingError, Plan, SpecError, Start, Subscription, SubscriptionStatus, Zone, bill,
+    Bill, Billable, BillingCycle, BillingError, Plan, SpecError, Start, Subscription, SubscriptionStatus, Zone, bill,
     usage_window,
 };
 use serde_json::json;
@@ -39,6 +39,23 @@ fn a_subscription_is_due_at_its_start_and_then_at_local_midnights() {
     assert_eq!(billed.due_at(&zone), "2023-03-01T05:00:00Z".parse().unwrap());
     let window = usage_window(&billed, &zone).unwrap();
     assert_eq!((window.from, window.to), (subscription.start_at(), billed.due_at(&zone)));
+}
+
+/// At 00:01 of 1 November 2009 the clocks of Newfoundland went back to 23:01: a midnight that happened twice.
+#[test]
+fn a_start_between_two_midnights_has_an_empty_first_window() {
+    let (plan, zone, usage) = (plan(), "America/St_Johns".parse::<Zone>().unwrap(), BTreeMap::new());
+    let quantities = BTreeMap::from([("seats".to_owned(), "31".parse().unwrap())]);
+    let at = "2009-11-01T02:45:00Z".parse().unwrap();
+    let start = Start { at, zone: &zone, cycle: BillingCycle::Calendar, quantities };
+    let subscription = Subscription::start("pln_1", &plan, start).unwrap();
+    let billable = Billable { plan: &plan, subscription: &subscription, zone: &zone, tax_rate: None, usage: &usage };
+    let Bill { invoice, subscription } = bill(&billable).unwrap();
+    assert_eq!(invoice.unwrap().lines[0].proration.unwrap().to_string(), "1/31");
+    assert_eq!(subscription.next_boundary().to_string(), "2009-11-01");
+    assert_eq!(subscription.due_at(&zone), at);
+    let window = usage_window(&subscription, &zone).unwrap();
+    assert_eq!((window.from, window.to), (at, at));
 }
 
 #[test]
