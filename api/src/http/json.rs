@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     deserialize::{Misfit, decode},
     inspect::{MAX_NESTING, Refusal, Rule, inspect, pointer},
-    problem::Problem,
+    problem::{FieldError, Problem},
 };
 
 /// What an absent body stands for: no fields. A route with required fields then names them.
@@ -89,6 +89,18 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let body = if body.is_empty() { NO_FIELDS } else { body };
     inspect(body).map_err(refused)?;
     decode(&mut serde_json::Deserializer::from_slice(body)).map_err(misfitting)
+}
+
+/// Decodes one part of a body that was taken as it came, for routes that refuse parts and not the whole.
+///
+/// # Errors
+/// What does not fit, with pointers that begin at the part.
+pub fn decode_part<T: DeserializeOwned>(part: serde_json::Value) -> Result<T, Vec<FieldError>> {
+    let named = |misfit: Misfit| {
+        let place = pointer(&misfit.path);
+        misfit.at(place)
+    };
+    decode(part).map_err(|misfits| misfits.into_iter().map(named).collect())
 }
 
 /// `application/json`, if with a charset then UTF-8, and not compressed.

@@ -66,6 +66,10 @@ pub struct WriteProblems;
 #[derive(Debug)]
 pub struct PublicProblems;
 
+/// Problem responses of an operation that anyone may call without credentials, with a body.
+#[derive(Debug)]
+pub struct PublicWriteProblems;
+
 impl IntoResponses for ReadProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&["400", "401", "403", "404", "429", "500", "503"])
@@ -81,6 +85,12 @@ impl IntoResponses for WriteProblems {
 impl IntoResponses for PublicProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         problems(&["500", "503"])
+    }
+}
+
+impl IntoResponses for PublicWriteProblems {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&["400", "401", "409", "413", "415", "422", "429", "500", "503"])
     }
 }
 

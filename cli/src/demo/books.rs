@@ -1,7 +1,7 @@
 //! What the demo has brought about, read from outside: the API's invoices, the gateway's ledger, the mail catcher, the queues.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -13,8 +13,8 @@ use super::{client::Client, processes::Addresses};
 
 /// How long mails that are still on their way may take to arrive, counted from the last one.
 const QUIET_FOR: Duration = Duration::from_secs(30);
-const POLL: Duration = Duration::from_millis(200);
-/// Largest page of the gateway's list of charges.
+const POLL: Duration = Duration::from_millis(500);
+/// Largest page of the gateway's charges and of the catcher's mails.
 const PAGE: usize = 1_000;
 
 /// An invoice as the API shows it, as far as the demo looks at it.
@@ -49,15 +49,23 @@ pub struct Ledger {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub charges: usize,
-    pub mails: Option<usize>,
+    pub mails: Option<Mails>,
+}
+
+/// Mails in the catcher. One Message-ID is one mail; a second copy comes from a worker killed between the server's
+/// acceptance and its own commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mails {
+    pub distinct: usize,
+    pub copies: usize,
 }
 
 /// Everything that the report and the checks need.
 pub struct Books {
     pub invoices: Vec<Invoice>,
     pub ledger: Ledger,
-    /// Mails in the catcher; none when it is not ours to ask.
-    pub mails: Option<usize>,
+    /// None when there is no catcher to ask.
+    pub mails: Option<Mails>,
     pub dead_letters: u64,
 }
 
@@ -86,11 +94,19 @@ impl External {
         Ok(Counts { charges: self.ledger().await?.succeeded, mails: self.mails().await? })
     }
 
-    async fn mails(&self) -> anyhow::Result<Option<usize>> {
+    async fn mails(&self) -> anyhow::Result<Option<Mails>> {
         let Some(base) = &self.mail_catcher else { return Ok(None) };
-        let answer: Value = self.get(&format!("{base}/api/v1/messages?limit=1")).await?;
-        let total = answer["total"].as_u64().context("the mail catcher gave no total")?;
-        Ok(Some(usize::try_from(total)?))
+        let mut ids = BTreeSet::new();
+        let mut read = 0;
+        loop {
+            let page: Value = self.get(&format!("{base}/api/v1/messages?start={read}&limit={PAGE}")).await?;
+            let messages = page["messages"].as_array().context("the mail catcher gave no messages")?;
+            if messages.is_empty() {
+                return Ok(Some(Mails { distinct: ids.len(), copies: read - ids.len() }));
+            }
+            read += messages.len();
+            ids.extend(messages.iter().filter_map(|message| message["MessageID"].as_str().map(ToOwned::to_owned)));
+        }
     }
 
     async fn ledger(&self) -> anyhow::Result<Ledger> {
@@ -113,10 +129,10 @@ impl External {
     }
 
     /// Waits until as many mails have arrived as were to be sent, or none has come for a while.
-    async fn await_mails(&self, wanted: usize) -> anyhow::Result<Option<usize>> {
+    async fn await_mails(&self, wanted: usize) -> anyhow::Result<Option<Mails>> {
         let mut last_change = Instant::now();
         let mut seen = self.mails().await?;
-        while seen.is_some_and(|count| count < wanted) && last_change.elapsed() < QUIET_FOR {
+        while seen.is_some_and(|mails| mails.distinct < wanted) && last_change.elapsed() < QUIET_FOR {
             tokio::time::sleep(POLL).await;
             let now = self.mails().await?;
             if now != seen {

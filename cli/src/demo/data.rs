@@ -64,11 +64,11 @@ impl Behaviour {
     }
 }
 
-/// Reads the file that is part of the binary.
-pub fn read() -> anyhow::Result<Input> {
+/// Reads the file that is part of the binary; only its first `limit` accounts, in the order of their names, if one is given.
+pub fn read(limit: Option<usize>) -> anyhow::Result<Input> {
     let mut text = String::new();
     GzDecoder::new(EVENTS).read_to_string(&mut text).context("the demo's data is damaged")?;
-    let events: Vec<Event> = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<_, _>>()?;
+    let mut events: Vec<Event> = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<_, _>>()?;
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     for event in &events {
         match accounts.get_mut(&event.account) {
@@ -77,6 +77,10 @@ pub fn read() -> anyhow::Result<Input> {
                 accounts.insert(event.account.clone(), account(event)?);
             }
         }
+    }
+    if let Some(last) = limit.and_then(|limit| accounts.keys().nth(limit).cloned()) {
+        accounts.split_off(&last);
+        events.retain(|event| accounts.contains_key(&event.account));
     }
     Ok(Input { events, accounts })
 }

@@ -40,8 +40,11 @@ pub struct DemoArgs {
     /// Scheduler processes.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4))]
     schedulers: u16,
+    /// Bill only the first so many accounts of the data; all of them if left out.
+    #[arg(long)]
+    accounts: Option<usize>,
     /// Folder of logs, gateway ledger and environment.
-    #[arg(long, env = "RATCHET_DATA_DIR", default_value = ".ratchet/demo")]
+    #[arg(long, env = "RATCHET_DEMO_DATA", default_value = ".ratchet/demo")]
     data_dir: PathBuf,
     /// The mail catcher's web address, to count what arrived.
     #[arg(long, env = "MAIL_CATCHER_URL")]
@@ -56,13 +59,14 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let fleet = Fleet { workers: args.workers, schedulers: args.schedulers };
     eprintln!("Starting gateway, auth, api, {} worker(s), {} scheduler(s)", args.workers, args.schedulers);
     let mut processes = Processes::start(&args.data_dir, fleet, notices).await?;
+    let addresses = processes.addresses.clone();
     let outcome = tokio::select! {
-        outcome = bill_and_check(&args, &processes.addresses.clone()) => outcome,
+        outcome = bill_and_check(&args, &addresses) => outcome,
         error = processes.failure() => Err(error),
         () = shutdown.cancelled() => Err(anyhow::anyhow!("interrupted")),
     };
     if outcome.is_ok() && !args.once {
-        report::where_to_look(&args, &processes.addresses, (EMAIL, PASSWORD));
+        report::where_to_look(&args, &addresses, (EMAIL, PASSWORD));
         tokio::select! {
             () = shutdown.cancelled() => {}
             error = processes.failure() => eprintln!("{error}"),
@@ -73,7 +77,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
 }
 
 async fn bill_and_check(args: &DemoArgs, addresses: &processes::Addresses) -> anyhow::Result<()> {
-    let input = data::read()?;
+    let input = data::read(args.accounts)?;
     let now: Timestamp = NOW.parse()?;
     let credentials = Credentials { email: EMAIL.to_owned(), password: PASSWORD.to_owned() };
     let client = Client::sign_in(&format!("http://{}", addresses.api), "Demo Inc.", credentials).await?;

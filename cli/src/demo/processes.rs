@@ -189,7 +189,11 @@ impl Site {
     fn spawn(&self, role: &Role) -> anyhow::Result<Child> {
         let mut command = self.command(&role.name)?;
         command.args(&role.arguments).envs(role.environment.iter().map(|(name, value)| (name, value)));
-        command.spawn().with_context(|| format!("cannot start {}", role.name))
+        let child = command.spawn().with_context(|| format!("cannot start {}", role.name))?;
+        // For whoever wants to see what killing it does.
+        let pid = child.id().map(|pid| pid.to_string()).unwrap_or_default();
+        std::fs::write(self.folder.join(format!("{}.pid", role.name)), pid)?;
+        Ok(child)
     }
 
     async fn run_once(&self, name: &str) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 
 use super::{
     DemoArgs,
-    books::{Books, Counts, Invoice},
+    books::{Books, Counts, Invoice, Mails},
     checks::Check,
     processes::Addresses,
     run::Finished,
@@ -19,7 +19,8 @@ pub fn print(books: &Books, finished: &Finished, changed: &Changed, before: &Cou
     println!("{}", sums(books, finished));
     if changed.customers == 0 && changed.events == 0 && changed.subscriptions == 0 {
         let new_charges = books.ledger.succeeded - before.charges;
-        let new_mails = books.mails.unwrap_or_default().saturating_sub(before.mails.unwrap_or_default());
+        let mails = |mails: Option<Mails>| mails.unwrap_or_default().distinct;
+        let new_mails = mails(books.mails) - mails(before.mails);
         println!("This was a repeat: no new customers, events, subscriptions; {new_charges} new charges, {new_mails} new mails.");
     }
 }
@@ -59,7 +60,7 @@ fn sums(books: &Books, finished: &Finished) -> Table {
         ("collected", usd(sum(&|invoice| invoice.status == "paid"))),
         ("open", usd(sum(&|invoice| invoice.status == "open"))),
         ("declined payments", count(&Invoice::is_declined).to_string()),
-        ("mails", books.mails.map_or("not counted".to_owned(), |mails| mails.to_string())),
+        ("mails", books.mails.map_or("not counted".to_owned(), |mails| mails.distinct.to_string())),
         ("dead letters", books.dead_letters.to_string()),
         ("run", format!("{} invoices in {seconds:.1} s, {per_second:.0} a second", finished.run.totals.invoiced)),
     ];

@@ -60,14 +60,14 @@ pub async fn sandbox_gateway(args: SandboxGatewayArgs) -> anyhow::Result<()> {
 
 fn serve_api(app: App, config: api::ApiConfig, shutdown: Shutdown) -> Role {
     Box::pin(async move {
-        let listener = bind(&config.listen).await?;
+        let listener = bind(&config.api_listen).await?;
         api::run(listener, app, config, shutdown).await
     })
 }
 
 fn serve_auth(app: App, config: api::AuthConfig, shutdown: Shutdown) -> Role {
     Box::pin(async move {
-        let listener = bind(&config.listen).await?;
+        let listener = bind(&config.auth_listen).await?;
         api::run_auth(listener, app, config, shutdown).await
     })
 }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use domain::Zone;
-use rust_decimal::Decimal;
 use store::{
-    Chunk, ChunkState, Customer, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry, UsageQuery, usage_pass_id,
+    Chunk, ChunkState, Customer, FailedItem, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry, UsageQuery,
+    UsageSums, usage_pass_id,
 };
 
 use crate::{Billing, BillingError, chunk_stage, context::retry_conflicts};
@@ -28,17 +28,29 @@ async fn freeze_pass(billing: &Billing, id: (&str, &str), pass: i32) -> Result<(
     if chunk.pass != pass {
         return Ok(());
     }
-    let due = load_due(billing, &chunk).await?;
     if chunk.pass == 1 {
-        chunk.subscriptions = i64::try_from(due.len()).unwrap_or(i64::MAX);
+        let scope = (chunk.tenant.as_str(), chunk.customers.as_slice());
+        chunk.subscriptions = billing.store.count_due(scope, chunk.as_of).await?;
     }
+    let due = load_due(billing, &chunk).await?;
     if due.is_empty() {
         return billing.commit(chunk_stage::advance(chunk, ChunkState::Invoiced, UnitOfWork::default())?).await;
     }
-    let entries = measure(billing, &chunk, &due).await?;
-    let frozen = UsagePass { id: usage_pass_id(&chunk.id, pass), tenant: chunk.tenant.clone(), entries };
-    billing.store.freeze_usage(&frozen).await?;
-    billing.commit(chunk_stage::advance(chunk, ChunkState::Usage, UnitOfWork::default())?).await
+    let mut frozen = UsagePass {
+        id: usage_pass_id(&chunk.id, pass),
+        tenant: chunk.tenant.clone(),
+        revision: 1,
+        entries: Vec::with_capacity(due.len()),
+    };
+    for measured in measure(billing, &chunk, &due).await? {
+        match measured {
+            Ok(entry) => frozen.entries.push(entry),
+            Err(failed) => chunk.failed.push(failed),
+        }
+    }
+    let mut unit = UnitOfWork::default();
+    unit.insert(&frozen)?;
+    billing.commit(chunk_stage::advance(chunk, ChunkState::Usage, unit)?).await
 }
 
 async fn load_due(billing: &Billing, chunk: &Chunk) -> Result<Vec<SubscriptionRecord>, BillingError> {
@@ -47,12 +59,13 @@ async fn load_due(billing: &Billing, chunk: &Chunk) -> Result<Vec<SubscriptionRe
     Ok(billing.store.subscriptions_due(scope, chunk.as_of, &failed, PASS_LIMIT).await?)
 }
 
-/// Sums the usage of every period that ends at a due boundary, all in one query.
+/// Sums the usage of every period that ends at a due boundary, all in one query. What cannot be summed exactly is failed by
+/// itself.
 async fn measure(
     billing: &Billing,
     chunk: &Chunk,
     due: &[SubscriptionRecord],
-) -> Result<Vec<UsagePassEntry>, BillingError> {
+) -> Result<Vec<Result<UsagePassEntry, FailedItem>>, BillingError> {
     let customers: Vec<Customer> = billing.store.find_all(&chunk.tenant, &chunk.customers).await?;
     let zones: BTreeMap<&str, &Zone> =
         customers.iter().map(|customer| (customer.id.as_str(), &customer.timezone)).collect();
@@ -71,11 +84,17 @@ fn query(record: &SubscriptionRecord, zone: &Zone) -> Option<UsageQuery> {
     })
 }
 
-fn entry(record: &SubscriptionRecord, sums: &BTreeMap<(String, String), Decimal>) -> UsagePassEntry {
-    let used = |meter: &String| Some((meter.clone(), *sums.get(&(record.customer.clone(), meter.clone()))?));
-    UsagePassEntry {
-        subscription: record.id.clone(),
-        boundary: record.subscription.next_boundary(),
-        usage: record.meters.iter().filter_map(used).collect(),
+fn entry(record: &SubscriptionRecord, sums: &UsageSums) -> Result<UsagePassEntry, FailedItem> {
+    let mut usage = BTreeMap::new();
+    for meter in &record.meters {
+        match sums.get(&(record.customer.clone(), meter.clone())) {
+            Some(Ok(quantity)) => drop(usage.insert(meter.clone(), *quantity)),
+            Some(Err(error)) => {
+                let (subscription, detail) = (record.id.clone(), format!("meter `{meter}`: {error}"));
+                return Err(FailedItem { subscription, code: "usage_not_exact".to_owned(), detail });
+            }
+            None => {}
+        }
     }
+    Ok(UsagePassEntry { subscription: record.id.clone(), boundary: record.subscription.next_boundary(), usage })
 }

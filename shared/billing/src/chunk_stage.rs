@@ -6,6 +6,7 @@ use store::{Chunk, ChunkState, Due, UnitOfWork};
 
 use crate::{
     Billing, BillingError, Change,
+    context::retry_conflicts,
     jobs::{CalculateUsage, CollectPayment, GenerateInvoices, SendNotification, TriggerBillingCycle},
 };
 
@@ -45,10 +46,19 @@ pub(crate) fn advance(mut chunk: Chunk, state: ChunkState, mut unit: UnitOfWork)
     Ok(Change { result: (), unit, follow_up: vec![job] })
 }
 
-/// Counts a chunk's documents again after something that went on alone has been done.
-pub(crate) async fn recount(billing: &Billing, (tenant, id): (&str, &str)) -> Result<(), BillingError> {
+/// Counts a chunk's documents again after something that went on alone has been done. Repeated whenever that something is
+/// found done, since its job may have been killed before the count.
+pub(crate) async fn recount(billing: &Billing, id: (&str, &str)) -> Result<(), BillingError> {
+    retry_conflicts(|| recount_once(billing, id)).await
+}
+
+async fn recount_once(billing: &Billing, (tenant, id): (&str, &str)) -> Result<(), BillingError> {
     let Some(mut chunk): Option<Chunk> = billing.store.find(tenant, id).await? else { return Ok(()) };
-    chunk.counts = billing.store.count_chunk(tenant, id).await?;
+    let counts = billing.store.count_chunk(tenant, id).await?;
+    if counts == chunk.counts {
+        return Ok(());
+    }
+    chunk.counts = counts;
     let mut unit = UnitOfWork::default();
     unit.replace(&mut chunk)?;
     billing.commit(Change { result: (), unit, follow_up: Vec::new() }).await

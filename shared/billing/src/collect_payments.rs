@@ -4,7 +4,10 @@
 //! idempotency key for ever. A payment whose outcome is unknown is asked for again under that key or, once the gateway may
 //! have forgotten it, looked up; it is never charged blindly a second time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 use gateways::payment::{Amount, ChargeOutcome, ChargeRequest, PaymentError};
@@ -12,7 +15,7 @@ use jiff::Timestamp;
 use queue::NewJob;
 use serde_json::json;
 use store::{
-    AttemptState, ChunkState, Customer, Due, Invoice, PaymentAttempt, UnitOfWork, payment_attempt_id,
+    AttemptState, ChunkState, Customer, Due, Invoice, PaymentAttempt, StoreError, UnitOfWork, payment_attempt_id,
 };
 
 use crate::{
@@ -28,10 +31,14 @@ use crate::{
 const STEP_LIMIT: i64 = 200;
 /// Calls to the gateway at once, of one job.
 const GATEWAY_CONCURRENCY: usize = 32;
-/// Outcomes settled in one transaction.
-const SETTLE_BATCH: usize = 100;
+/// Outcomes settled in one transaction: two rounds of calls, so that a gateway that answers none costs a minute at most.
+const SETTLE_BATCH: usize = 2 * GATEWAY_CONCURRENCY;
+/// A step that has taken this long leaves the rest to the next one, so that what is settled does not hang on a time-out.
+const STEP_TIME: Duration = Duration::from_secs(30);
 /// The gateway forgets an idempotency key after 24 h; from here on, with four hours to spare, it is asked instead.
 const KEY_TRUSTED_FOR: Duration = Duration::from_secs(20 * 60 * 60);
+/// The gateway's code for a payment method that does not exist: the customer's fault, where other rejections are ours.
+const NO_SUCH_METHOD: &str = "resource_missing";
 /// When an invoice whose outcome is unknown is tried again alone.
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 
@@ -83,7 +90,11 @@ pub async fn collect_invoice(
     (tenant, id): (&str, &str),
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
-    retry_conflicts(|| collect_alone(billing, (tenant, id), wall)).await
+    let progress = retry_conflicts(|| collect_alone(billing, (tenant, id), wall)).await?;
+    if let Some(chunk) = billing.store.find::<Invoice>(tenant, id).await?.and_then(|invoice| invoice.chunk) {
+        chunk_stage::recount(billing, (tenant, &chunk)).await?;
+    }
+    Ok(progress)
 }
 
 async fn collect_alone(
@@ -92,12 +103,7 @@ async fn collect_alone(
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
     let Some(invoice) = billing.store.uncollected(tenant, id).await? else { return Ok(Progress::Done) };
-    let chunk = invoice.chunk.clone();
-    let progress = collect(billing, vec![invoice], Carrier::Alone, wall).await?;
-    if let Some(chunk) = chunk {
-        chunk_stage::recount(billing, (tenant, &chunk)).await?;
-    }
-    Ok(progress)
+    collect(billing, vec![invoice], Carrier::Alone, wall).await
 }
 
 async fn collect(
@@ -107,18 +113,21 @@ async fn collect(
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
     let Some(first) = invoices.first() else { return Ok(Progress::Done) };
+    let mut progress = Progress::Done;
     let time = TenantTime::read(&billing.store, &first.tenant, wall).await?;
     let open = open_attempts(billing, invoices, &time).await?;
-    let calls: Vec<_> = open.into_iter().map(|open| ask(billing, open, wall)).collect();
-    let answers: Vec<(Open, Answer)> = stream::iter(calls).buffer_unordered(GATEWAY_CONCURRENCY).collect().await;
-    let mut progress = Progress::Done;
-    let mut answers = answers.into_iter().peekable();
-    while answers.peek().is_some() {
-        let batch: Vec<_> = answers.by_ref().take(SETTLE_BATCH).collect();
-        if batch.iter().any(|(_, answer)| matches!(answer, Answer::Unknown(_))) {
+    let started = Instant::now();
+    for batch in open.chunks(SETTLE_BATCH) {
+        if started.elapsed() > STEP_TIME {
+            return Ok(Progress::More);
+        }
+        // Futures rather than a mapping closure, so that the compiler sees that callers may be spawned.
+        let calls: Vec<_> = batch.iter().map(|open| ask(billing, open.clone(), wall)).collect();
+        let answers: Vec<(Open, Answer)> = stream::iter(calls).buffer_unordered(GATEWAY_CONCURRENCY).collect().await;
+        if answers.iter().any(|(_, answer)| matches!(answer, Answer::Unknown(_))) {
             progress = Progress::More;
         }
-        settle_batch(billing, batch, carrier, &time).await?;
+        settle_batch(billing, answers, carrier, &time).await?;
     }
     Ok(progress)
 }
@@ -140,7 +149,13 @@ async fn open_attempts(
         .collect();
     let mut unit = UnitOfWork::default();
     for mut invoice in fresh {
-        let Some(token) = tokens.get(invoice.customer.as_str()) else { continue };
+        let Some(token) = tokens.get(invoice.customer.as_str()) else {
+            // Its payment method is gone since it was issued: it stays open, and nobody waits for it.
+            invoice.collectible = false;
+            invoice.due = Due::never();
+            unit.replace(&mut invoice)?;
+            continue;
+        };
         let attempt = new_attempt(&invoice, token, time);
         invoice.attempts = attempt.number;
         invoice.open_attempt = Some(attempt.id.clone());
@@ -156,10 +171,12 @@ async fn load_attempts(billing: &Billing, tenant: &str, invoices: Vec<Invoice>) 
     let attempts: Vec<PaymentAttempt> = billing.store.find_all(tenant, &ids).await?;
     let mut attempts: BTreeMap<String, PaymentAttempt> =
         attempts.into_iter().map(|attempt| (attempt.invoice.clone(), attempt)).collect();
-    Ok(invoices
-        .into_iter()
-        .filter_map(|invoice| Some(Open { attempt: attempts.remove(&invoice.id)?, invoice }))
-        .collect())
+    let open = |invoice: Invoice| match attempts.remove(&invoice.id) {
+        Some(attempt) => Ok(Open { invoice, attempt }),
+        // They are written in one transaction.
+        None => Err(StoreError::Corrupt(format!("the open attempt of {} does not exist", invoice.id)).into()),
+    };
+    invoices.into_iter().map(open).collect()
 }
 
 fn new_attempt(invoice: &Invoice, token: &str, time: &TenantTime) -> PaymentAttempt {
@@ -211,6 +228,9 @@ async fn ask_gateway(billing: &Billing, attempt: &PaymentAttempt, wall: Timestam
         Ok(outcome) => Answer::Known(outcome),
         // The gateway replays its own failure for ever: only its list of payments knows what happened.
         Err(PaymentError::Unknown { replayed: true, .. }) => look_up(billing, attempt).await,
+        Err(PaymentError::Rejected { code, message, .. }) if code == NO_SUCH_METHOD => {
+            Answer::Known(ChargeOutcome::Declined { payment_id: None, code, decline_code: None, message })
+        }
         Err(error) => Answer::Unknown(error),
     }
 }

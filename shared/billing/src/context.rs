@@ -1,5 +1,7 @@
 //! What use cases work with, and how they commit.
 
+use std::time::Duration;
+
 use gateways::{mail::SmtpMailer, payment::StripeGateway};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
@@ -8,6 +10,8 @@ use crate::{BillingError, jobs::DispatchEvents};
 
 /// How often a use case loads and decides again after a concurrent change.
 const CONFLICT_TRIES: u32 = 8;
+/// How long it waits before that, times the tries made: about as long as the transaction takes that came first.
+const CONFLICT_PAUSE: Duration = Duration::from_millis(20);
 
 /// The real components; cheap to clone.
 #[derive(Clone)]
@@ -85,6 +89,7 @@ where
         match attempt().await {
             Err(error) if error.is_conflict() && tries < CONFLICT_TRIES => {
                 tracing::debug!(%error, tries, "a concurrent change came first; deciding again");
+                tokio::time::sleep(CONFLICT_PAUSE * tries).await;
             }
             other => return other,
         }

@@ -1,10 +1,11 @@
 //! Generates the invoices of one pass of a chunk: load in bulk, decide in memory, commit in one transaction.
 //!
 //! **Invariant:** invoices and the subscriptions they move on are written together, each subscription compared on its
-//! revision, so a boundary is billed once whoever comes first. A pass that cannot be committed as a whole is redone customer
-//! by customer, which isolates the one that cannot be billed; the others go on.
+//! revision, so a boundary is billed once whoever comes first. A pass that cannot be committed as a whole is redone one
+//! subscription at a time, which isolates the one that cannot be billed; the others go on. **Invariant:** the chunk is written
+//! in every transaction that bills for it, so it never moves on to collection while an invoice may still be added to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Billable, Money};
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use store::{
 };
 
 use crate::{
-    Actor, Billing, BillingError, Change, TenantTime,
+    Actor, Billing, BillingError, Change, Progress, TenantTime,
     actor::Fact,
     chunk_stage,
     context::retry_conflicts,
@@ -28,24 +29,28 @@ use crate::{
 /// `NotFound` for an unknown chunk; store errors.
 pub async fn generate_invoices(
     billing: &Billing,
-    (tenant, chunk): (&str, &str),
+    id: (&str, &str),
     pass: i32,
     wall: Timestamp,
 ) -> Result<(), BillingError> {
-    let whole = retry_conflicts(|| bill_pass(billing, (tenant, chunk), pass, wall)).await;
+    let whole = retry_conflicts(|| bill_pass(billing, id, pass, wall)).await;
     match whole {
-        Err(BillingError::Store(error @ (StoreError::Duplicate(_) | StoreError::Conflict(_)))) => {
-            tracing::warn!(chunk, pass, %error, "the pass cannot be committed as a whole; going customer by customer");
-            bill_one_by_one(billing, (tenant, chunk), pass, wall).await
+        Err(BillingError::Store(error)) if is_poison(&error) => {
+            tracing::warn!(chunk = id.1, pass, %error, "the pass cannot be billed as a whole; going one by one");
+            while retry_conflicts(|| bill_first(billing, id, pass, wall)).await? == Progress::More {}
+            Ok(())
         }
         other => other,
     }
 }
 
+/// Whether an error is a document's own: neither waiting nor deciding again heals it.
+fn is_poison(error: &StoreError) -> bool {
+    matches!(error, StoreError::Duplicate(_) | StoreError::Corrupt(_))
+}
+
 /// What a pass is decided from.
 struct Loaded {
-    chunk: Chunk,
-    entries: Vec<UsagePassEntry>,
     subscriptions: BTreeMap<String, SubscriptionRecord>,
     customers: BTreeMap<String, Customer>,
     plans: BTreeMap<String, PlanVersion>,
@@ -61,87 +66,95 @@ struct Decided {
     issued: Vec<Money>,
 }
 
-async fn bill_pass(
-    billing: &Billing,
-    id: (&str, &str),
-    pass: i32,
-    wall: Timestamp,
-) -> Result<(), BillingError> {
-    let Some(loaded) = load(billing, id, pass, wall).await? else { return Ok(()) };
-    let decided = decide(&loaded, &loaded.entries)?;
-    billing.commit(close_pass(loaded, decided)?).await
+async fn bill_pass(billing: &Billing, id: (&str, &str), pass: i32, wall: Timestamp) -> Result<(), BillingError> {
+    let Some((mut chunk, frozen)) = load_pass(billing, id, pass).await? else { return Ok(()) };
+    let loaded = load(billing, &chunk, &frozen.entries, wall).await?;
+    let decided = decide(&chunk, &loaded, &frozen.entries)?;
+    let unit = count(&mut chunk, decided);
+    billing.commit(close_pass(chunk, unit, wall)?).await
 }
 
-async fn bill_one_by_one(
+/// Bills what comes first in a pass, by itself, and takes it out of the pass; closes the pass when nothing is left.
+async fn bill_first(
     billing: &Billing,
     id: (&str, &str),
     pass: i32,
     wall: Timestamp,
-) -> Result<(), BillingError> {
-    let Some(first) = load(billing, id, pass, wall).await? else { return Ok(()) };
-    let mut outcome = Decided::default();
-    for entry in &first.entries {
-        match retry_conflicts(|| bill_one(billing, id, (pass, entry), wall)).await {
-            Ok(one) => {
-                outcome.skipped += one.skipped;
-                outcome.failed.extend(one.failed);
-                outcome.issued.extend(one.issued);
-            }
-            Err(error @ BillingError::Store(StoreError::Unavailable(_))) => return Err(error),
-            Err(error) => outcome.failed.push(failure(entry, "not_committed", &error)),
-        }
+) -> Result<Progress, BillingError> {
+    let Some((chunk, mut rest)) = load_pass(billing, id, pass).await? else { return Ok(Progress::Done) };
+    if rest.entries.is_empty() {
+        billing.commit(close_pass(chunk, UnitOfWork::default(), wall)?).await?;
+        return Ok(Progress::Done);
     }
-    billing.commit(close_pass(first, outcome)?).await
+    let entry = rest.entries.remove(0);
+    let decided = match load(billing, &chunk, std::slice::from_ref(&entry), wall).await {
+        Ok(loaded) => decide(&chunk, &loaded, std::slice::from_ref(&entry)),
+        Err(error) => Err(error),
+    };
+    let billed = match decided {
+        Ok(decided) => billing.commit(shrink_pass((chunk.clone(), rest.clone()), decided)?).await,
+        Err(error) => Err(error),
+    };
+    match billed {
+        Err(BillingError::Store(error)) if is_poison(&error) => {
+            let decided = Decided { failed: vec![failure(&entry, "not_committed", &error)], ..Decided::default() };
+            billing.commit(shrink_pass((chunk, rest), decided)?).await?;
+        }
+        other => other?,
+    }
+    Ok(Progress::More)
 }
 
-async fn bill_one(
-    billing: &Billing,
-    id: (&str, &str),
-    (pass, entry): (i32, &UsagePassEntry),
-    wall: Timestamp,
-) -> Result<Decided, BillingError> {
-    let Some(loaded) = load(billing, id, pass, wall).await? else { return Ok(Decided::default()) };
-    let mut decided = decide(&loaded, std::slice::from_ref(entry))?;
-    let unit = std::mem::take(&mut decided.unit);
-    billing.commit(Change { result: decided, unit, follow_up: Vec::new() }).await
-}
-
-async fn load(
+/// The chunk and its frozen pass, unless somebody has billed it already.
+async fn load_pass(
     billing: &Billing,
     (tenant, chunk): (&str, &str),
     pass: i32,
-    wall: Timestamp,
-) -> Result<Option<Loaded>, BillingError> {
-    let store = &billing.store;
+) -> Result<Option<(Chunk, UsagePass)>, BillingError> {
     let Some(chunk) = chunk_stage::load(billing, (tenant, chunk), ChunkState::Usage).await? else { return Ok(None) };
     if chunk.pass != pass {
         return Ok(None);
     }
     let id = usage_pass_id(&chunk.id, pass);
-    let frozen: UsagePass = store.find(tenant, &id).await?.ok_or_else(|| BillingError::not_found("usage_pass", &id))?;
-    let ids: Vec<String> = frozen.entries.iter().map(|entry| entry.subscription.clone()).collect();
+    match billing.store.find::<UsagePass>(tenant, &id).await? {
+        Some(frozen) => Ok(Some((chunk, frozen))),
+        // It was billed, and deleted, between the two reads.
+        None => Err(StoreError::Conflict(format!("{id} is gone")).into()),
+    }
+}
+
+async fn load(
+    billing: &Billing,
+    chunk: &Chunk,
+    entries: &[UsagePassEntry],
+    wall: Timestamp,
+) -> Result<Loaded, BillingError> {
+    let (store, tenant) = (&billing.store, chunk.tenant.as_str());
+    let ids: Vec<String> = entries.iter().map(|entry| entry.subscription.clone()).collect();
     let subscriptions = by_id(store.find_all::<SubscriptionRecord>(tenant, &ids).await?, |record| &record.id);
-    let customers = by_id(store.find_all::<Customer>(tenant, &chunk.customers).await?, |customer| &customer.id);
-    let mut plan_ids: Vec<String> =
-        subscriptions.values().map(|record| record.subscription.plan().to_owned()).collect();
-    plan_ids.sort();
-    plan_ids.dedup();
+    let customer_ids = distinct(subscriptions.values().map(|record| record.customer.as_str()));
+    let customers = by_id(store.find_all::<Customer>(tenant, &customer_ids).await?, |customer| &customer.id);
+    let plan_ids = distinct(subscriptions.values().map(|record| record.subscription.plan()));
     let plans = by_id(store.find_all::<PlanVersion>(tenant, &plan_ids).await?, |plan| &plan.id);
     let time = TenantTime::read(store, tenant, wall).await?;
-    Ok(Some(Loaded { chunk, entries: frozen.entries, subscriptions, customers, plans, time }))
+    Ok(Loaded { subscriptions, customers, plans, time })
+}
+
+fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+    ids.collect::<BTreeSet<_>>().into_iter().map(ToOwned::to_owned).collect()
 }
 
 fn by_id<R>(records: Vec<R>, id: impl Fn(&R) -> &String) -> BTreeMap<String, R> {
     records.into_iter().map(|record| (id(&record).clone(), record)).collect()
 }
 
-fn decide(loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<Decided, BillingError> {
+fn decide(chunk: &Chunk, loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<Decided, BillingError> {
     let mut decided = Decided::default();
     for entry in entries {
         let subscription = loaded.subscriptions.get(&entry.subscription);
         let unbilled = subscription.filter(|record| record.subscription.next_boundary() == entry.boundary);
         match unbilled {
-            Some(record) => bill_entry(loaded, record.clone(), entry, &mut decided)?,
+            Some(record) => bill_entry((chunk, loaded), record.clone(), entry, &mut decided)?,
             None => decided.skipped += 1,
         }
     }
@@ -150,7 +163,7 @@ fn decide(loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<Decided, Billin
 
 /// Bills one boundary; what the rules refuse is reported as failed and left out of later passes.
 fn bill_entry(
-    loaded: &Loaded,
+    (chunk, loaded): (&Chunk, &Loaded),
     mut record: SubscriptionRecord,
     entry: &UsagePassEntry,
     decided: &mut Decided,
@@ -179,7 +192,7 @@ fn bill_entry(
     decided.unit.replace(&mut record)?;
     if let Some(content) = bill.invoice {
         let subscription = record.id.as_str();
-        let issue = Issue { customer, subscription, boundary: entry.boundary, content, chunk: Some(&loaded.chunk) };
+        let issue = Issue { customer, subscription, boundary: entry.boundary, content, chunk: Some(chunk) };
         let invoice = issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue)?;
         decided.issued.push(invoice.content.amount_due());
     }
@@ -190,19 +203,30 @@ fn failure(entry: &UsagePassEntry, code: &str, detail: &dyn std::fmt::Display) -
     FailedItem { subscription: entry.subscription.clone(), code: code.to_owned(), detail: detail.to_string() }
 }
 
-/// Ends the pass in the unit that bills it: the chunk is planned again, for its next pass.
-fn close_pass(loaded: Loaded, decided: Decided) -> Result<Change<()>, BillingError> {
-    let Loaded { mut chunk, time, .. } = loaded;
-    let mut unit = decided.unit;
-    unit.delete::<UsagePass>(&usage_pass_id(&chunk.id, chunk.pass));
-    let data = json!({ "pass": chunk.pass, "skipped": decided.skipped, "failed": decided.failed.len() });
-    let fact = Fact { name: "chunk.billed", subject: &chunk.id, revision: chunk.revision + 1, data };
-    Actor::system(&chunk.tenant).audit(&mut unit, time.wall, &fact)?;
-    chunk.pass += 1;
+/// Counts what was decided on the chunk that is written with it.
+fn count(chunk: &mut Chunk, decided: Decided) -> UnitOfWork {
     chunk.skipped += decided.skipped;
     chunk.failed.extend(decided.failed);
     for amount in decided.issued {
         chunk.counts.add_invoice(amount.currency(), amount.minor());
     }
+    decided.unit
+}
+
+/// Takes what was decided out of the pass, which stays open.
+fn shrink_pass((mut chunk, mut rest): (Chunk, UsagePass), decided: Decided) -> Result<Change<()>, BillingError> {
+    let mut unit = count(&mut chunk, decided);
+    unit.replace(&mut chunk)?;
+    unit.replace(&mut rest)?;
+    Ok(Change { result: (), unit, follow_up: Vec::new() })
+}
+
+/// Ends the pass in the unit that bills it: the chunk is planned again, for its next pass.
+fn close_pass(mut chunk: Chunk, mut unit: UnitOfWork, wall: Timestamp) -> Result<Change<()>, BillingError> {
+    unit.delete::<UsagePass>(&usage_pass_id(&chunk.id, chunk.pass));
+    let data = json!({ "pass": chunk.pass, "invoiced": chunk.counts.invoiced, "failed": chunk.failed.len() });
+    let fact = Fact { name: "chunk.billed", subject: &chunk.id, revision: chunk.revision + 1, data };
+    Actor::system(&chunk.tenant).audit(&mut unit, wall, &fact)?;
+    chunk.pass += 1;
     chunk_stage::advance(chunk, ChunkState::Planned, unit)
 }

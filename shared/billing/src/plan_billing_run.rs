@@ -1,7 +1,8 @@
 //! Plans a billing run: cuts its customers into chunks, and completes it when every chunk is done.
 //!
-//! **Invariant:** a chunk's id is run + the customer it begins after, and the stored chunk of that id wins, so planning that
-//! was killed goes on from the last stored chunk's end and never plans a customer twice.
+//! **Invariant:** a chunk's id is run + the customer it begins after, and it is inserted together with a change of its run.
+//! So planning that was killed goes on from the last stored chunk's end, of two planners at once one begins again, no customer
+//! is planned twice, and no chunk is added to a run that has left planning.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -10,7 +11,7 @@ use store::{BillingRun, Chunk, ChunkCounts, ChunkState, Due, RunState, UnitOfWor
 use crate::{Actor, Billing, BillingError, Change, Progress, actor::Fact, chunk_stage, context::retry_conflicts};
 
 /// Customers of a chunk: enough for bulk reads to pay, few enough for several workers to share a run.
-const CHUNK_CUSTOMERS: i64 = 200;
+const CHUNK_CUSTOMERS: usize = 200;
 /// Chunks planned in one step of the job.
 const CHUNKS_PER_STEP: usize = 100;
 
@@ -47,9 +48,12 @@ async fn plan_step(billing: &Billing, mut run: BillingRun, wall: Timestamp) -> R
             billing.commit(Change { result: (), unit, follow_up: Vec::new() }).await?;
             return complete_if_done(billing, run, wall).await;
         }
-        let chunk = billing.store.plan_chunk(new_chunk(&run, &after, customers, wall)).await?;
+        let chunk = new_chunk(&run, &after, customers, wall);
+        let mut unit = UnitOfWork::default();
+        unit.insert(&chunk)?;
+        unit.replace(&mut run)?;
         let job = chunk_stage::next_job(&chunk.tenant, &chunk.id, chunk.state, chunk.pass)?;
-        billing.hint(job.into_iter().collect()).await;
+        billing.commit(Change { result: (), unit, follow_up: job.into_iter().collect() }).await?;
         after = chunk.customers.last().cloned().unwrap_or(after);
     }
     Ok(Progress::More)

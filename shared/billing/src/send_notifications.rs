@@ -3,7 +3,10 @@
 //! **Invariant:** a mail is sent at least once; a second copy exists only where a process died between the mail server's
 //! acceptance and our commit, and it is the same mail.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt, stream};
 use gateways::mail::{Mail, MailAddress, MailError, templates::Rendered};
@@ -19,6 +22,10 @@ use crate::{
 
 /// Mails of one step of a chunk.
 const STEP_LIMIT: i64 = 200;
+/// Mails sent before they are marked: if the process dies, no more than these are sent a second time.
+const MARK_BATCH: usize = 3 * MAIL_CONCURRENCY;
+/// A step that has taken this long leaves the rest to the next one, before its job's time-out aborts it.
+const STEP_TIME: Duration = Duration::from_secs(20);
 /// Mails under way at once, of one job.
 const MAIL_CONCURRENCY: usize = 8;
 
@@ -62,12 +69,28 @@ async fn send_step(
     notifications: &[Notification],
     wall: Timestamp,
 ) -> Result<(), BillingError> {
-    let letters = load(billing, tenant, notifications).await?;
-    let mails: Vec<_> = notifications.iter().map(|notification| send(billing, &letters, notification, wall)).collect();
+    let started = Instant::now();
+    for batch in notifications.chunks(MARK_BATCH) {
+        if started.elapsed() > STEP_TIME {
+            return Ok(());
+        }
+        send_batch(billing, tenant, batch, wall).await?;
+    }
+    Ok(())
+}
+
+async fn send_batch(
+    billing: &Billing,
+    tenant: &str,
+    batch: &[Notification],
+    wall: Timestamp,
+) -> Result<(), BillingError> {
+    let letters = load(billing, tenant, batch).await?;
+    let mails: Vec<_> = batch.iter().map(|notification| send(billing, &letters, notification, wall)).collect();
     let outcomes: Vec<Result<(), MailError>> = stream::iter(mails).buffered(MAIL_CONCURRENCY).collect().await;
     let mut sent = Vec::new();
     let mut refused = Vec::new();
-    for (notification, outcome) in notifications.iter().zip(outcomes) {
+    for (notification, outcome) in batch.iter().zip(outcomes) {
         let id = notification.id.clone();
         match outcome {
             Ok(()) => sent.push(id),
@@ -98,22 +121,26 @@ pub async fn send_notification(
 ) -> Result<(), BillingError> {
     let notification: Notification =
         billing.store.find(tenant, id).await?.ok_or_else(|| BillingError::not_found("notification", id))?;
-    if notification.state != NotificationState::Pending {
-        return Ok(());
+    if notification.state == NotificationState::Pending {
+        send_alone(billing, &notification, wall).await?;
     }
-    let letters = load(billing, tenant, std::slice::from_ref(&notification)).await?;
-    let outcome = send(billing, &letters, &notification, wall).await;
+    match &notification.chunk {
+        Some(chunk) => chunk_stage::recount(billing, (tenant, chunk)).await,
+        None => Ok(()),
+    }
+}
+
+async fn send_alone(billing: &Billing, notification: &Notification, wall: Timestamp) -> Result<(), BillingError> {
+    let tenant = notification.tenant.as_str();
+    let letters = load(billing, tenant, std::slice::from_ref(notification)).await?;
+    let outcome = send(billing, &letters, notification, wall).await;
     let ids = [notification.id.clone()];
     match &outcome {
         Ok(()) => billing.store.notifications_sent(tenant, &ids, wall).await?,
         Err(MailError::Permanent { .. }) => billing.store.notifications_failed(tenant, &ids).await?,
         Err(MailError::Transient { .. }) => {}
     }
-    outcome?;
-    match &notification.chunk {
-        Some(chunk) => retry_conflicts(|| chunk_stage::recount(billing, (tenant, chunk))).await,
-        None => Ok(()),
-    }
+    Ok(outcome?)
 }
 
 async fn load(billing: &Billing, tenant: &str, notifications: &[Notification]) -> Result<Letters, BillingError> {

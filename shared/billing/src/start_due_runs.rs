@@ -6,23 +6,30 @@ use store::{StoreError, scheduled_run_id};
 use crate::{Actor, Billing, BillingError, NewBillingRun, TenantTime, create_billing_run};
 
 /// Creates the runs of a tick, each under an id made of tick and tenant, so that two schedulers create them once. Each tenant
-/// is judged by its own clock.
+/// is judged by its own clock, and none keeps the others from their run.
 ///
 /// # Errors
-/// Store errors; runs that were created stay, and a repeat finds them.
+/// The last one's, if any failed; runs that were created stay, and a repeat finds them.
 pub async fn start_due_runs(billing: &Billing, tick: &str, wall: Timestamp) -> Result<usize, BillingError> {
     let tenants = tenants_due(billing, wall).await?;
+    let mut outcome = Ok(tenants.len());
     for tenant in &tenants {
-        let time = TenantTime::read(&billing.store, tenant, wall).await?;
-        let new = NewBillingRun { id: scheduled_run_id(tick, tenant), as_of: None };
-        let change = create_billing_run(&Actor::system(tenant), &time, new)?;
-        match billing.commit(change).await {
-            Ok(run) => tracing::info!(run = run.id, tenant, "billing run started"),
+        match start_run(billing, tick, tenant, wall).await {
+            Ok(run) => tracing::info!(run, tenant, "billing run started"),
             Err(BillingError::Store(StoreError::Duplicate(_))) => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                tracing::error!(tenant, %error, "cannot start the billing run");
+                outcome = Err(error);
+            }
         }
     }
-    Ok(tenants.len())
+    outcome
+}
+
+async fn start_run(billing: &Billing, tick: &str, tenant: &str, wall: Timestamp) -> Result<String, BillingError> {
+    let time = TenantTime::read(&billing.store, tenant, wall).await?;
+    let new = NewBillingRun { id: scheduled_run_id(tick, tenant), as_of: None };
+    Ok(billing.commit(create_billing_run(&Actor::system(tenant), &time, new)?).await?.id)
 }
 
 async fn tenants_due(billing: &Billing, wall: Timestamp) -> Result<Vec<String>, BillingError> {

@@ -85,7 +85,7 @@ pub struct FailedItem {
 }
 
 /// What became of a chunk's invoices.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkCounts {
     pub invoiced: i64,
     pub paid: i64,
@@ -99,7 +99,7 @@ struct InvoiceGroup {
     #[serde(rename = "_id")]
     key: InvoiceGroupKey,
     count: i64,
-    attempted: i64,
+    refused: i64,
     minor: i64,
 }
 
@@ -110,21 +110,6 @@ struct InvoiceGroupKey {
 }
 
 impl Store {
-    /// Inserts a chunk unless it exists, and returns what is stored.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Corrupt`.
-    pub async fn plan_chunk(&self, chunk: Chunk) -> Result<Chunk, StoreError> {
-        match self.collection::<Chunk>().insert_one(&chunk).await.map_err(StoreError::from) {
-            Ok(_) => Ok(chunk),
-            Err(StoreError::Duplicate(_)) => self
-                .find(&chunk.tenant, &chunk.id)
-                .await?
-                .ok_or_else(|| StoreError::Conflict(format!("chunk {} vanished", chunk.id))),
-            Err(error) => Err(error),
-        }
-    }
-
     /// A run's chunks, in order.
     ///
     /// # Errors
@@ -133,7 +118,7 @@ impl Store {
         self.summaries(doc! { "tenant": tenant, "run": run }).await
     }
 
-    /// The chunks that are due by the wall clock, among `ids`.
+    /// These chunks, in order of their ids; for the sweep, which serves all tenants.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
@@ -171,18 +156,23 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn count_chunk(&self, tenant: &str, chunk: &str) -> Result<ChunkCounts, StoreError> {
+        // An attempt that is still open has not failed yet.
+        let refused = doc! { "$and": [
+            { "$gt": ["$attempts", 0] }, { "$eq": [{ "$type": "$open_attempt" }, "missing"] },
+        ] };
         let pipeline = [
             doc! { "$match": { "tenant": tenant, "chunk": chunk } },
             doc! { "$group": {
                 "_id": { "currency": "$content.currency", "paid": { "$eq": ["$status", "paid"] } },
                 "count": { "$sum": Bson::Int64(1) },
-                "attempted": { "$sum": { "$cond": [ { "$gt": ["$attempts", 0] }, Bson::Int64(1), Bson::Int64(0) ] } },
+                "refused": { "$sum": { "$cond": [refused, Bson::Int64(1), Bson::Int64(0)] } },
                 "minor": { "$sum": "$content.amount_due_minor" },
             } },
         ];
         let groups: Vec<InvoiceGroup> =
             self.collection::<Invoice>().aggregate(pipeline).with_type().await?.try_collect().await?;
         let mut counts = groups.into_iter().fold(ChunkCounts::default(), ChunkCounts::add);
+        counts.amounts.sort_by_key(|amount| amount.currency.to_string());
         counts.notified = self.count_notified(tenant, chunk).await?;
         Ok(counts)
     }
@@ -210,7 +200,7 @@ impl ChunkCounts {
         if group.key.paid {
             self.paid += group.count;
         } else {
-            self.payment_failed += group.attempted;
+            self.payment_failed += group.refused;
         }
         let amount = RunAmount {
             currency: group.key.currency,

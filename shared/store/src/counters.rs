@@ -28,8 +28,17 @@ pub(crate) async fn take(
         .upsert(true)
         .return_document(ReturnDocument::After)
         .session(session)
-        .await?
+        .await
+        .map_err(first_number)?
         .ok_or_else(|| StoreError::Corrupt("an upsert returned no counter".to_owned()))?;
     u64::try_from(counter.last - count + 1)
         .map_err(|_| StoreError::Corrupt(format!("counter of {tenant} is negative")))
+}
+
+/// Two transactions at once may both insert a tenant's counter: for the one that comes second that is a conflict.
+fn first_number(error: mongodb::error::Error) -> StoreError {
+    match error.into() {
+        StoreError::Duplicate(text) => StoreError::Conflict(text),
+        other => other,
+    }
 }

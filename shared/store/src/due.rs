@@ -1,6 +1,6 @@
 //! `due_at`: a document carries it for exactly as long as something remains to be done about it.
 //!
-//! One partial index per collection on (`due_clock`, `due_at`) serves every sweep. `due_clock` names the test clock on which
+//! One partial index per collection on (`due_clock`, `due_at`, `_id`) serves every sweep. `due_clock` names the test clock on which
 //! `due_at` is to be read; without it, it is the wall clock. A boundary of a tenant in test mode is due by that tenant's
 //! clock; work that should happen as soon as possible is due by the wall.
 
@@ -70,6 +70,8 @@ impl Store {
     ) -> Result<Vec<DueRef>, StoreError> {
         let mut filter = due_filter(None, until);
         if let Some(last) = after {
+            // The lower bound lets a page begin in the index where the last one ended.
+            filter.insert("due_at", doc! { "$gte": last.at, "$lte": until });
             let later = doc! { "due_at": { "$gt": last.at } };
             let same_instant = doc! { "due_at": last.at, "_id": { "$gt": &last.id } };
             filter.insert("$or", vec![later, same_instant]);

@@ -21,10 +21,10 @@ fn unique(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build()
 }
 
-/// The sweep's index: only documents about which something remains to be done are in it.
+/// The sweep's index, in the order of its pages: only documents about which something remains to be done are in it.
 fn sweep() -> IndexModel {
     let options = IndexOptions::builder().partial_filter_expression(doc! { "due_at": { "$exists": true } }).build();
-    IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1 }).options(options).build()
+    IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1, "_id": 1 }).options(options).build()
 }
 
 /// Newest first, for clients.

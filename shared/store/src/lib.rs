@@ -62,6 +62,6 @@ pub use subscriptions::SubscriptionRecord;
 pub use tenants::Tenant;
 pub use test_clocks::TestClock;
 pub use unit_of_work::UnitOfWork;
-pub use usage_events::{Insertion, UsageEvent, UsageQuery};
+pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
 pub use usage_passes::{UsagePass, UsagePassEntry};
 pub use users::User;

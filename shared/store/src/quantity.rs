@@ -24,7 +24,9 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 /// `Corrupt` when the sum does not fit 28 digits: it must never be rounded silently.
 pub(crate) fn parse(sum: &Decimal128) -> Result<Decimal, StoreError> {
     let text = sum.to_string();
-    Decimal::from_str_exact(&text)
-        .or_else(|_| Decimal::from_scientific(&text))
+    let digits = text.split_once(['e', 'E']).map_or(text.as_str(), |(digits, _)| digits);
+    // Reading an exponent rounds digits that do not fit; so they are read exactly first.
+    Decimal::from_str_exact(digits)
+        .and_then(|exact| if digits.len() == text.len() { Ok(exact) } else { Decimal::from_scientific(&text) })
         .map_err(|error| StoreError::Corrupt(format!("quantity {text} is not an exact decimal: {error}")))
 }

@@ -33,7 +33,6 @@ pub struct SubscriptionRecord {
 }
 record!(SubscriptionRecord, "subscriptions", revised);
 
-
 impl Store {
     /// Customers of a tenant with something due by `until`, in id order, after `after`; at most `limit`.
     ///
@@ -43,22 +42,45 @@ impl Store {
         &self,
         tenant: &str,
         until: Timestamp,
-        (after, limit): (&str, i64),
+        (after, limit): (&str, usize),
     ) -> Result<Vec<String>, StoreError> {
         #[derive(Deserialize)]
-        struct Group {
-            #[serde(rename = "_id")]
+        struct Row {
             customer: String,
         }
-        let pipeline = [
-            doc! { "$match": { "tenant": tenant, "customer": { "$gt": after }, "due_at": { "$lte": until } } },
-            doc! { "$group": { "_id": "$customer" } },
-            doc! { "$sort": { "_id": 1 } },
-            doc! { "$limit": limit },
-        ];
-        let groups: Vec<Group> =
-            self.collection::<SubscriptionRecord>().aggregate(pipeline).with_type().await?.try_collect().await?;
-        Ok(groups.into_iter().map(|group| group.customer).collect())
+        // Read in the index's order and only as far as needed: grouping would read everything due for every chunk.
+        let mut rows = self
+            .collection::<SubscriptionRecord>()
+            .clone_with_type::<Row>()
+            .find(doc! { "tenant": tenant, "customer": { "$gt": after }, "due_at": { "$lte": until } })
+            .projection(doc! { "customer": 1, "_id": 0 })
+            .sort(doc! { "customer": 1 })
+            .await?;
+        let mut customers: Vec<String> = Vec::new();
+        while let Some(Row { customer }) = rows.try_next().await? {
+            if customers.last() == Some(&customer) {
+                continue;
+            }
+            if customers.len() == limit {
+                break;
+            }
+            customers.push(customer);
+        }
+        Ok(customers)
+    }
+
+    /// How many subscriptions of these customers are due by `until`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn count_due(
+        &self,
+        (tenant, customers): (&str, &[String]),
+        until: Timestamp,
+    ) -> Result<i64, StoreError> {
+        let filter = doc! { "tenant": tenant, "customer": { "$in": customers }, "due_at": { "$lte": until } };
+        let count = self.collection::<SubscriptionRecord>().count_documents(filter).await?;
+        i64::try_from(count).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
     /// Subscriptions of these customers that are due by `until`, oldest boundary first, leaving out `except`.

@@ -7,7 +7,7 @@
 use bson::{Document, doc};
 use mongodb::{
     Client, ClientSession, Namespace,
-    error::UNKNOWN_TRANSACTION_COMMIT_RESULT,
+    error::{Error, ErrorKind, PartialBulkWriteResult, UNKNOWN_TRANSACTION_COMMIT_RESULT},
     options::{DeleteOneModel, InsertOneModel, ReplaceOneModel, WriteModel},
 };
 
@@ -133,14 +133,30 @@ impl Store {
         let expected = i64::try_from(unit.replaces.len()).unwrap_or(i64::MAX);
         let models = unit.models(self.database().name());
         let client: &Client = self.client();
-        let result = client.bulk_write(models).ordered(true).session(&mut *session).await?;
-        if result.matched_count != expected {
-            return Err(StoreError::Conflict(format!(
-                "{} of {expected} documents were at the loaded revision",
-                result.matched_count
-            )));
+        let written = client.bulk_write(models).ordered(true).session(&mut *session).await;
+        let matched = match &written {
+            Ok(result) => Some(result.matched_count),
+            Err(error) => matched_before(error),
+        };
+        // Replacements go first. Where one was not at the loaded revision, whoever moved it on has often inserted the same
+        // documents as well: that is a change that came first, whatever the inserts behind it say.
+        match matched {
+            Some(matched) if matched != expected => {
+                Err(StoreError::Conflict(format!("{matched} of {expected} documents were at the loaded revision")))
+            }
+            _ => written.map(drop).map_err(StoreError::from),
         }
-        Ok(())
+    }
+}
+
+/// How many replacements had matched when an insert behind them failed; unknown for any other failure.
+fn matched_before(error: &Error) -> Option<i64> {
+    match &*error.kind {
+        ErrorKind::BulkWrite(bulk) if !bulk.write_errors.is_empty() => match bulk.partial_result.as_ref()? {
+            PartialBulkWriteResult::Summary(done) => Some(done.matched_count),
+            PartialBulkWriteResult::Verbose(done) => Some(done.summary.matched_count),
+        },
+        _ => None,
     }
 }
 

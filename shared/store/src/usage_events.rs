@@ -42,10 +42,12 @@ impl UsageEvent {
         format!("{tenant}:{client_id}")
     }
 
-    /// Whether this is the same report, whenever it was received.
+    /// Whether this is the same report, whenever it was received. Instants are compared as they are stored, in
+    /// milliseconds.
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
-        Self { created: other.created, ..self.clone() } == *other
+        let same_instant = DateTime::from_jiff(self.timestamp) == DateTime::from_jiff(other.timestamp);
+        same_instant && Self { created: other.created, timestamp: other.timestamp, ..self.clone() } == *other
     }
 }
 
@@ -68,6 +70,9 @@ pub struct UsageQuery {
     pub meters: Vec<String>,
     pub window: UsageWindow,
 }
+
+/// Usage by customer and meter key; `Corrupt` where a sum exceeds 28 digits.
+pub type UsageSums = BTreeMap<(String, String), Result<Decimal, StoreError>>;
 
 #[derive(Deserialize)]
 struct UsageSum {
@@ -105,15 +110,12 @@ impl Store {
     }
 
     /// Sums usage for many customers in one round trip, each in its own window, as (customer, meter key) -> quantity. A meter
-    /// of a customer is asked for once at most.
+    /// of a customer is asked for once at most. A sum that cannot be held exactly is an error of its own, so that it does not
+    /// keep the others from being billed.
     ///
     /// # Errors
-    /// `Unavailable`, or `Corrupt` when a sum exceeds 28 digits.
-    pub async fn usage(
-        &self,
-        tenant: &str,
-        queries: &[UsageQuery],
-    ) -> Result<BTreeMap<(String, String), Decimal>, StoreError> {
+    /// `Unavailable` or `Corrupt`.
+    pub async fn usage(&self, tenant: &str, queries: &[UsageQuery]) -> Result<UsageSums, StoreError> {
         if queries.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -126,9 +128,10 @@ impl Store {
         ];
         let sums: Vec<UsageSum> =
             self.collection::<UsageEvent>().aggregate(pipeline).with_type().await?.try_collect().await?;
-        sums.into_iter()
-            .map(|sum| Ok(((sum.key.customer, sum.key.meter), quantity::parse(&sum.quantity)?)))
-            .collect()
+        Ok(sums
+            .into_iter()
+            .map(|sum| ((sum.key.customer, sum.key.meter), quantity::parse(&sum.quantity)))
+            .collect())
     }
 }
 

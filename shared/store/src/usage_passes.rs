@@ -1,4 +1,7 @@
 //! The usage frozen for one pass of a chunk, until the pass has been billed.
+//!
+//! **Invariant:** it is inserted, shrunk and deleted in transactions that also write its chunk, so that it exists exactly
+//! while the chunk stands at this pass.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +9,7 @@ use jiff::civil::Date;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError, record::record};
+use crate::record::record;
 
 /// What one pass will bill.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,9 +18,11 @@ pub struct UsagePass {
     #[serde(rename = "_id")]
     pub id: String,
     pub tenant: String,
+    pub revision: i64,
+    /// What is not billed yet.
     pub entries: Vec<UsagePassEntry>,
 }
-record!(UsagePass, "usage_passes");
+record!(UsagePass, "usage_passes", revised);
 
 /// The boundary to bill of one subscription, and what was used in the period that it ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,17 +31,4 @@ pub struct UsagePassEntry {
     pub boundary: Date,
     /// Meter key -> quantity.
     pub usage: BTreeMap<String, Decimal>,
-}
-
-impl Store {
-    /// Stores a pass unless it exists; what was stored first is what will be billed.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    pub async fn freeze_usage(&self, pass: &UsagePass) -> Result<(), StoreError> {
-        match self.collection::<UsagePass>().insert_one(pass).await.map_err(StoreError::from) {
-            Err(StoreError::Duplicate(_)) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
 }

@@ -4,4 +4,5 @@
 
 mod architecture;
 mod compose;
+mod demo;
 mod own_services;

@@ -1,0 +1,103 @@
+//! `GET /v1/auth/me`: who is signed in, and how users and tenants are shown.
+
+use axum::{Json, extract::State};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::AuthState;
+use crate::{
+    auth::caller::Caller,
+    http::{openapi::ReadProblems, problem::Problem, query::{NoFilter, StrictQuery}},
+};
+
+/// A user.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct User {
+    #[schema(example = "usr_0198f3")]
+    id: String,
+    /// Always `user`.
+    #[schema(value_type = String, example = "user")]
+    object: &'static str,
+    created: Timestamp,
+    /// Whether the user's tenant bills real money.
+    livemode: bool,
+    name: String,
+    email: String,
+    /// What the user is in its tenant.
+    #[schema(example = "owner")]
+    role: String,
+}
+
+/// An organisation that bills its customers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Tenant {
+    #[schema(example = "ten_0198f3")]
+    id: String,
+    /// Always `tenant`.
+    #[schema(value_type = String, example = "tenant")]
+    object: &'static str,
+    created: Timestamp,
+    /// Whether it bills real money.
+    livemode: bool,
+    name: String,
+    /// The test clock that its time is read on; null for the wall clock.
+    test_clock: Option<String>,
+}
+
+/// A user and its tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Account {
+    user: User,
+    tenant: Tenant,
+}
+
+/// Who is signed in, and what the token may be used for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Me {
+    user: User,
+    tenant: Tenant,
+    /// Scopes, separated by spaces.
+    #[schema(example = "customers:read customers:write")]
+    scope: String,
+}
+
+impl Account {
+    pub(super) fn of(tenant: store::Tenant, user: store::User) -> Self {
+        let user = User {
+            id: user.id,
+            object: "user",
+            created: user.created,
+            livemode: tenant.livemode,
+            name: user.name,
+            email: user.email,
+            role: user.role,
+        };
+        let tenant = Tenant {
+            id: tenant.id,
+            object: "tenant",
+            created: tenant.created,
+            livemode: tenant.livemode,
+            name: tenant.name,
+            test_clock: tenant.test_clock,
+        };
+        Self { user, tenant }
+    }
+}
+
+/// Says who is signed in.
+#[utoipa::path(get, path = "/v1/auth/me", tag = "auth", responses((status = 200, body = Me), ReadProblems))]
+pub(super) async fn get_me(
+    State(service): State<AuthState>,
+    caller: Caller,
+    _: StrictQuery<NoFilter>,
+) -> Result<Json<Me>, Problem> {
+    let store = &service.app.billing.store;
+    let tenant: Option<store::Tenant> = store.find(&caller.tenant, &caller.tenant).await?;
+    let user: Option<store::User> = store.find(&caller.tenant, &caller.user).await?;
+    let (Some(tenant), Some(user)) = (tenant, user) else {
+        return Err(Problem::refused_credentials("invalid_token", "the token's user is gone"));
+    };
+    let Account { user, tenant } = Account::of(tenant, user);
+    Ok(Json(Me { user, tenant, scope: caller.scopes.to_string() }))
+}

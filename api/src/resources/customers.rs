@@ -1,0 +1,224 @@
+//! `/v1/customers`: who is billed.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use billing::{BillingError, Change, NewCustomer, create_customer as decide_creation};
+use domain::{Currency, TaxRateSpec, Zone};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use store::ListFilter;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::fields::{self, Metadata};
+use crate::{
+    auth::caller::Caller,
+    http::{
+        headers::ETag,
+        json::StrictJson,
+        openapi::{ReadProblems, WriteProblems},
+        page::{List, PageParams},
+        problem::Problem,
+        query::{ListQuery, NoFilter},
+    },
+    problems::rule_of_spec,
+    read::{self, Reader},
+    state::GatewayState,
+    write::{Ground, Write, Writer},
+};
+
+const URL: &str = "/v1/customers";
+
+/// What a customer is billed in when the client does not say.
+const DEFAULT_CURRENCY: &str = "usd";
+
+/// Tax rates of a customer: invoices have one so far.
+const MAX_TAX_RATES: usize = 1;
+
+/// A customer to create.
+#[derive(Debug, Deserialize, ToSchema)]
+struct CustomerRequest {
+    /// Shown on invoices.
+    #[schema(example = "Analytical Engines Ltd.")]
+    name: String,
+    /// Where invoices are sent.
+    #[schema(example = "ada@customers.example")]
+    email: String,
+    /// ISO 4217, lower case; `usd` if left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "usd")]
+    currency: Option<Currency>,
+    /// IANA name; the local days that are billed. `UTC` if left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "Europe/Berlin")]
+    timezone: Option<Zone>,
+    /// At most one.
+    #[serde(default)]
+    #[schema(value_type = Vec<TaxRate>)]
+    tax_rates: Vec<TaxRateSpec>,
+    /// The payment gateway's token; without one nothing is collected.
+    #[serde(default)]
+    #[schema(example = "pm_sandbox_ok")]
+    payment_method: Option<String>,
+    /// Up to 50 strings of the client's.
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+/// A tax on every line of a customer's invoices.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TaxRate {
+    /// Shown on invoices.
+    #[schema(example = "VAT")]
+    name: String,
+    /// 0 to 100, with at most six digits after the point.
+    #[schema(example = "19")]
+    percent: Decimal,
+}
+
+/// A customer.
+#[derive(Debug, Serialize, ToSchema)]
+struct Customer {
+    #[schema(example = "cus_0198f3")]
+    id: String,
+    /// Always `customer`.
+    #[schema(value_type = String, example = "customer")]
+    object: &'static str,
+    created: Timestamp,
+    livemode: bool,
+    name: String,
+    email: String,
+    #[schema(value_type = String, example = "usd")]
+    currency: Currency,
+    #[schema(value_type = String, example = "Europe/Berlin")]
+    timezone: Zone,
+    tax_rates: Vec<TaxRate>,
+    /// The payment gateway's token.
+    payment_method: Option<String>,
+    metadata: Metadata,
+}
+
+impl TaxRate {
+    pub(super) fn of(rate: &domain::TaxRate) -> Self {
+        Self { name: rate.name().to_owned(), percent: rate.percent() }
+    }
+}
+
+impl CustomerRequest {
+    fn parse(self) -> Result<NewCustomer, Problem> {
+        let currency = match self.currency {
+            Some(currency) => currency,
+            None => DEFAULT_CURRENCY.parse().map_err(|_| Problem::internal())?,
+        };
+        Ok(NewCustomer {
+            name: fields::name("/name", self.name)?,
+            email: fields::email("/email", self.email)?,
+            currency,
+            timezone: self.timezone.unwrap_or_default(),
+            tax_rate: tax_rate(self.tax_rates)?,
+            payment_method: fields::payment_method("/payment_method", self.payment_method)?,
+            metadata: fields::metadata(self.metadata)?,
+        })
+    }
+}
+
+fn tax_rate(specs: Vec<TaxRateSpec>) -> Result<Option<domain::TaxRate>, Problem> {
+    if specs.len() > MAX_TAX_RATES {
+        return Err(fields::refused("/tax_rates", "too_many_tax_rates", "may have one rate at most"));
+    }
+    let rate = specs.into_iter().next().map(domain::TaxRate::try_from).transpose();
+    rate.map_err(|error| rule_of_spec("/tax_rates/0", &error))
+}
+
+impl Customer {
+    fn of(customer: store::Customer, livemode: bool) -> Self {
+        Self {
+            id: customer.id,
+            object: "customer",
+            created: customer.created,
+            livemode,
+            name: customer.name,
+            email: customer.email,
+            currency: customer.currency,
+            timezone: customer.timezone,
+            tax_rates: customer.tax_rate.iter().map(TaxRate::of).collect(),
+            payment_method: customer.payment_method,
+            metadata: customer.metadata,
+        }
+    }
+}
+
+struct Creation {
+    id: String,
+    new: NewCustomer,
+}
+
+impl Write for Creation {
+    type Made = store::Customer;
+    type Shown = Customer;
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        decide_creation(&ground.actor, &ground.time, self.id.clone(), self.new.clone())
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> Customer {
+        Customer::of(made, livemode)
+    }
+}
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::new().routes(routes!(create_customer, list_customers)).routes(routes!(get_customer))
+}
+
+/// Creates a customer.
+#[utoipa::path(post, path = "/v1/customers", tag = "customers", request_body = CustomerRequest,
+    responses((status = 201, body = Customer), WriteProblems))]
+async fn create_customer(
+    State(gateway): State<GatewayState>,
+    writer: Writer,
+    body: StrictJson<CustomerRequest>,
+) -> Result<Response, Problem> {
+    writer.require("customers:write")?;
+    let creation = Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse()? };
+    writer.run(&gateway, (body.body_hash, creation)).await
+}
+
+/// Lists customers, newest first.
+#[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageParams),
+    responses((status = 200, body = List<Customer>), ReadProblems))]
+async fn list_customers(
+    State(gateway): State<GatewayState>,
+    caller: Caller,
+    query: ListQuery<NoFilter>,
+) -> Result<Json<List<Customer>>, Problem> {
+    caller.require("customers:read")?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let rows = page.data.into_iter().map(|customer| Customer::of(customer, livemode)).collect();
+    Ok(Json(List::new(URL, page.has_more, rows)))
+}
+
+/// Gets a customer.
+#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers", params(("id" = String, Path)),
+    responses((status = 200, body = Customer), ReadProblems))]
+async fn get_customer(
+    State(gateway): State<GatewayState>,
+    Reader(caller): Reader,
+    Path(id): Path<String>,
+) -> Result<(ETag, Json<Customer>), Problem> {
+    caller.require("customers:read")?;
+    let customer: store::Customer = read::find(&gateway, &caller.tenant, ("customer", &id)).await?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    Ok((ETag::of_revision(customer.revision), Json(Customer::of(customer, livemode))))
+}

@@ -1,0 +1,71 @@
+//! Lines of an invoice, as clients see them: what is charged, for which days, and how the amount came to be.
+
+use domain::{AmountError, Currency, LineItem, LineKind, Proration};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::fields::Period;
+
+/// A line of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct InvoiceLine {
+    /// Key of the price.
+    #[schema(example = "base")]
+    price: String,
+    /// What it is for: `fixed`, `licensed`, `usage` or `minimum`.
+    #[schema(value_type = String, example = "fixed")]
+    kind: LineKind,
+    #[schema(example = "Pro, Base")]
+    description: String,
+    period: Period,
+    #[schema(example = "1")]
+    quantity: Decimal,
+    /// The part of a full period, in days; null for a full one.
+    #[schema(value_type = Option<String>, example = "15/30")]
+    proration: Option<Proration>,
+    /// Before discount and tax.
+    amount_minor: i64,
+    discount_minor: i64,
+    tax_minor: i64,
+    /// How the amount came to be.
+    #[schema(example = "1 x 49.00 = 49.00")]
+    explain: String,
+}
+
+/// A line with the inputs that its amount was computed from, frozen when it was issued.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExplainedLine {
+    #[serde(flatten)]
+    line: InvoiceLine,
+    /// The price's model and limits at the time.
+    #[schema(value_type = Object)]
+    inputs: domain::LineInputs,
+}
+
+impl InvoiceLine {
+    /// # Errors
+    /// When the line cannot be computed again, which an issued one can.
+    pub(super) fn of(line: &LineItem, currency: Currency) -> Result<Self, AmountError> {
+        Ok(Self {
+            price: line.price.clone(),
+            kind: line.kind,
+            description: line.description.clone(),
+            period: line.period.into(),
+            quantity: line.quantity,
+            proration: line.proration,
+            amount_minor: line.amount_minor,
+            discount_minor: line.discount_minor,
+            tax_minor: line.tax_minor,
+            explain: line.explain(currency)?,
+        })
+    }
+}
+
+impl ExplainedLine {
+    /// # Errors
+    /// Those of [`InvoiceLine::of`].
+    pub(super) fn of(line: &LineItem, currency: Currency) -> Result<Self, AmountError> {
+        Ok(Self { line: InvoiceLine::of(line, currency)?, inputs: line.inputs.clone() })
+    }
+}

@@ -1,0 +1,127 @@
+//! `/v1/meters`: what usage is measured by.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use billing::{BillingError, Change, create_meter as decide_creation};
+use domain::{Meter as ValidMeter, MeterSpec};
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{ListFilter, MeterRecord};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::plan_body::MeterBody;
+use crate::{
+    auth::caller::Caller,
+    http::{
+        headers::ETag,
+        json::StrictJson,
+        openapi::{ReadProblems, WriteProblems},
+        page::{List, PageParams},
+        problem::Problem,
+        query::{ListQuery, NoFilter},
+    },
+    problems::rule_of_spec,
+    read::{self, Reader},
+    state::GatewayState,
+    write::{Ground, Write, Writer},
+};
+
+const URL: &str = "/v1/meters";
+
+/// A meter. It never changes.
+#[derive(Debug, Serialize, ToSchema)]
+struct Meter {
+    #[schema(example = "mtr_0198f3")]
+    id: String,
+    /// Always `meter`.
+    #[schema(value_type = String, example = "meter")]
+    object: &'static str,
+    created: Timestamp,
+    livemode: bool,
+    #[serde(flatten)]
+    #[schema(value_type = MeterBody)]
+    spec: MeterSpec,
+}
+
+impl Meter {
+    fn of(record: MeterRecord, livemode: bool) -> Self {
+        let spec = record.meter.into();
+        Self { id: record.id, object: "meter", created: record.created, livemode, spec }
+    }
+}
+
+struct Creation {
+    id: String,
+    meter: ValidMeter,
+}
+
+impl Write for Creation {
+    type Made = MeterRecord;
+    type Shown = Meter;
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        decide_creation(&ground.store, &ground.actor, &ground.time, (self.id.clone(), self.meter.clone())).await
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> Meter {
+        Meter::of(made, livemode)
+    }
+}
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::new().routes(routes!(create_meter, list_meters)).routes(routes!(get_meter))
+}
+
+/// Creates a meter; its key is unique in the tenant.
+#[utoipa::path(post, path = "/v1/meters", tag = "catalogue", request_body = MeterBody,
+    responses((status = 201, body = Meter), WriteProblems))]
+async fn create_meter(
+    State(gateway): State<GatewayState>,
+    writer: Writer,
+    body: StrictJson<MeterSpec>,
+) -> Result<Response, Problem> {
+    writer.require("meters:write")?;
+    let meter = ValidMeter::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
+    let creation = Creation { id: gateway.app.ids.new_id("mtr"), meter };
+    writer.run(&gateway, (body.body_hash, creation)).await
+}
+
+/// Lists meters, newest first.
+#[utoipa::path(get, path = "/v1/meters", tag = "catalogue", params(PageParams),
+    responses((status = 200, body = List<Meter>), ReadProblems))]
+async fn list_meters(
+    State(gateway): State<GatewayState>,
+    caller: Caller,
+    query: ListQuery<NoFilter>,
+) -> Result<Json<List<Meter>>, Problem> {
+    caller.require("meters:read")?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let rows = page.data.into_iter().map(|meter| Meter::of(meter, livemode)).collect();
+    Ok(Json(List::new(URL, page.has_more, rows)))
+}
+
+/// Gets a meter.
+#[utoipa::path(get, path = "/v1/meters/{id}", tag = "catalogue", params(("id" = String, Path)),
+    responses((status = 200, body = Meter), ReadProblems))]
+async fn get_meter(
+    State(gateway): State<GatewayState>,
+    Reader(caller): Reader,
+    Path(id): Path<String>,
+) -> Result<(ETag, Json<Meter>), Problem> {
+    caller.require("meters:read")?;
+    let meter: MeterRecord = read::find(&gateway, &caller.tenant, ("meter", &id)).await?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    Ok((ETag::of_revision(meter.revision), Json(Meter::of(meter, livemode))))
+}

@@ -1,0 +1,158 @@
+//! `/v1/payments`: attempts to collect invoices. Read only: the workers make them.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use domain::Currency;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{AttemptState, ListFilter, PaymentAttempt};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        headers::ETag,
+        openapi::ReadProblems,
+        page::{List, PageParams},
+        problem::Problem,
+        query::ListQuery,
+    },
+    read::{self, Reader},
+    state::GatewayState,
+};
+
+const URL: &str = "/v1/payments";
+
+/// How far a payment is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum PaymentStatus {
+    /// The outcome is not known yet.
+    Pending,
+    /// The payment gateway has charged.
+    Succeeded,
+    /// Nothing was charged.
+    Failed,
+}
+
+/// An attempt to collect an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+struct Payment {
+    #[schema(example = "pay_20260801a0198f3_1")]
+    id: String,
+    /// Always `payment`.
+    #[schema(value_type = String, example = "payment")]
+    object: &'static str,
+    created: Timestamp,
+    livemode: bool,
+    invoice: String,
+    customer: String,
+    /// Which attempt of the invoice's it is, from 1.
+    attempt: i32,
+    amount_minor: i64,
+    #[schema(value_type = String, example = "usd")]
+    currency: Currency,
+    /// The token that is charged.
+    payment_method: String,
+    status: PaymentStatus,
+    /// The payment gateway's id of it.
+    gateway_payment: Option<String>,
+    /// Why it was declined.
+    failure_code: Option<String>,
+    failure_message: Option<String>,
+    /// When its outcome was known.
+    settled_at: Option<Timestamp>,
+}
+
+/// Which payments are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct PaymentFilter {
+    /// Id of the invoice.
+    invoice: Option<String>,
+    /// How far they are.
+    #[param(inline)]
+    status: Option<PaymentStatus>,
+}
+
+impl PaymentStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl From<AttemptState> for PaymentStatus {
+    fn from(state: AttemptState) -> Self {
+        match state {
+            AttemptState::Pending => Self::Pending,
+            AttemptState::Succeeded => Self::Succeeded,
+            AttemptState::Failed => Self::Failed,
+        }
+    }
+}
+
+impl Payment {
+    fn of(attempt: PaymentAttempt, livemode: bool) -> Self {
+        Self {
+            id: attempt.id,
+            object: "payment",
+            created: attempt.created,
+            livemode,
+            invoice: attempt.invoice,
+            customer: attempt.customer,
+            attempt: attempt.number,
+            amount_minor: attempt.amount.minor(),
+            currency: attempt.amount.currency(),
+            payment_method: attempt.payment_method,
+            status: attempt.state.into(),
+            gateway_payment: attempt.gateway_payment,
+            failure_code: attempt.failure_code,
+            failure_message: attempt.failure_message,
+            settled_at: attempt.settled_at,
+        }
+    }
+}
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::new().routes(routes!(list_payments)).routes(routes!(get_payment))
+}
+
+/// Lists payments, newest first.
+#[utoipa::path(get, path = "/v1/payments", tag = "invoices", params(PageParams, PaymentFilter),
+    responses((status = 200, body = List<Payment>), ReadProblems))]
+async fn list_payments(
+    State(gateway): State<GatewayState>,
+    caller: Caller,
+    query: ListQuery<PaymentFilter>,
+) -> Result<Json<List<Payment>>, Problem> {
+    caller.require("payments:read")?;
+    let PaymentFilter { invoice, status } = query.filter;
+    let status = status.map(|status| status.as_str().to_owned());
+    let filter = ListFilter::default().field("invoice", invoice).field("state", status);
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    let page = read::page(&gateway, &caller.tenant, &query.page, filter).await?;
+    let rows = page.data.into_iter().map(|attempt| Payment::of(attempt, livemode)).collect();
+    Ok(Json(List::new(URL, page.has_more, rows)))
+}
+
+/// Gets a payment.
+#[utoipa::path(get, path = "/v1/payments/{id}", tag = "invoices", params(("id" = String, Path)),
+    responses((status = 200, body = Payment), ReadProblems))]
+async fn get_payment(
+    State(gateway): State<GatewayState>,
+    Reader(caller): Reader,
+    Path(id): Path<String>,
+) -> Result<(ETag, Json<Payment>), Problem> {
+    caller.require("payments:read")?;
+    let attempt: PaymentAttempt = read::find(&gateway, &caller.tenant, ("payment", &id)).await?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    Ok((ETag::of_revision(attempt.revision), Json(Payment::of(attempt, livemode))))
+}

@@ -1,0 +1,69 @@
+//! What the gateway's handlers work with.
+
+use std::{sync::Arc, time::Duration};
+
+use app::App;
+use jiff::Timestamp;
+use reqwest::redirect::Policy;
+
+use crate::auth::{
+    caller::{AccessTokens, Authenticates},
+    jwks_client::{JwksClient, Pace},
+    tokens::Realm,
+};
+
+/// The auth service is next door: longer than this it is away.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest time for a forwarded request; below the limit of the client's own request, above a log-in that waits for its
+/// turn to hash.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// State of every handler of the gateway.
+pub(crate) type GatewayState = Arc<Gateway>;
+
+/// The gateway's parts.
+pub(crate) struct Gateway {
+    /// Use cases, clock and ids.
+    pub app: App,
+    /// The auth service's keys.
+    pub keys: JwksClient,
+    /// Where the auth service is, without a slash at the end.
+    pub auth_url: String,
+    /// Speaks to the auth service.
+    pub http: reqwest::Client,
+    access_tokens: AccessTokens,
+}
+
+impl Gateway {
+    /// A gateway in front of the auth service at `auth_url`.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be built.
+    pub(crate) fn new(app: App, auth_url: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(FORWARD_TIMEOUT)
+            // What the auth service answers is the client's to follow.
+            .redirect(Policy::none())
+            .build()?;
+        let auth_url = auth_url.trim_end_matches('/').to_owned();
+        let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
+        Ok(Self { app, access_tokens: AccessTokens::Remote(keys.clone()), keys, auth_url, http })
+    }
+}
+
+impl Authenticates for Gateway {
+    fn access_tokens(&self) -> &AccessTokens {
+        &self.access_tokens
+    }
+
+    fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+}
+
+/// Who issues the tokens of this deployment, and for whom.
+pub(crate) fn realm() -> Realm {
+    Realm { issuer: "ratchet-auth".to_owned(), audience: "ratchet-api".to_owned() }
+}

@@ -1,0 +1,231 @@
+//! The one road of every write: claim the idempotency key, decide, commit the change with its reply.
+//!
+//! **Invariant:** the reply is stored in the transaction of its effect, so whoever repeats a request gets the answer of the
+//! one that took effect, and fifty requests at once with one key have one effect. **Invariant:** a write that has begun is
+//! carried to its end, also when its client goes away.
+
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use billing::{Actor, BillingError, Change, TenantTime};
+use serde::Serialize;
+use store::{Claim, Store, StoreError, StoredReply};
+use tracing::Instrument;
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        headers::{ETag, IDEMPOTENT_REPLAYED, IdempotencyKey},
+        json::BodyHash,
+        problem::Problem,
+        query::{NoFilter, StrictQuery},
+        request_id::RequestId,
+    },
+    read,
+    state::{Gateway, GatewayState},
+};
+
+/// How often a write is decided again after a concurrent change came first.
+const TRIES: u32 = 8;
+
+/// Pause before the second try; it doubles with every further one. Less than one transaction takes, and in the end more
+/// than the transactions of all who wait for the same document.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+
+/// What a use case decides on.
+pub(crate) struct Ground {
+    pub store: Store,
+    pub actor: Actor,
+    pub time: TenantTime,
+}
+
+/// One kind of write: the use case that decides it, and how what it made is shown.
+pub(crate) trait Write: Send + Sync + 'static {
+    /// What the use case makes.
+    type Made: Send;
+    /// The body of the answer.
+    type Shown: Serialize + Send;
+    /// Status of the answer.
+    const STATUS: StatusCode;
+
+    /// Decides anew; called again after a lost race.
+    fn decide(&self, ground: &Ground) -> impl Future<Output = Result<Change<Self::Made>, BillingError>> + Send;
+
+    /// The entity tag of what was made, if it is one object.
+    fn etag(made: &Self::Made) -> Option<ETag>;
+
+    /// What the client sees of it.
+    fn show(made: Self::Made, livemode: bool) -> Self::Shown;
+}
+
+/// Who writes, by which route, and under which idempotency key. Rejections: those of [`Caller`], [`StrictQuery`] and
+/// [`IdempotencyKey`].
+pub(crate) struct Writer {
+    caller: Caller,
+    request_id: RequestId,
+    key: Option<IdempotencyKey>,
+    /// Method and path.
+    route: String,
+}
+
+impl FromRequestParts<GatewayState> for Writer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, gateway).await?;
+        StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
+        let key = <IdempotencyKey as OptionalFromRequestParts<_>>::from_request_parts(parts, gateway).await?;
+        let request_id = RequestId::from_request_parts(parts, gateway).await?;
+        let path = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str);
+        let route = format!("{} {path}", parts.method);
+        Ok(Self { caller, request_id, key, route })
+    }
+}
+
+/// Where a request with a key stands.
+enum Standing {
+    /// It runs now; with a claim if it has a key.
+    Ours(Option<store::IdempotencyKey>),
+    /// It was answered before.
+    Answered(StoredReply),
+}
+
+impl Writer {
+    /// Passes if the caller may use this scope.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn require(&self, scope: &str) -> Result<(), Problem> {
+        self.caller.require(scope)
+    }
+
+    /// Carries a write out, or replays its answer.
+    ///
+    /// # Errors
+    /// Those of the use case; 422 for a key that came with another body, 409 for one whose first request still runs.
+    pub(crate) async fn run<W: Write>(
+        self,
+        gateway: &GatewayState,
+        (body_hash, write): (BodyHash, W),
+    ) -> Result<Response, Problem> {
+        let gateway = Arc::clone(gateway);
+        // A task of its own: dropped half-way, the request would leave its claim in the way of the client's next try.
+        let task = async move { self.answer(&gateway, body_hash, &write).await };
+        match tokio::spawn(task.in_current_span()).await {
+            Ok(answer) => answer,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                Err(_) => Err(Problem::unavailable("shutting_down", "the service is shutting down")),
+            },
+        }
+    }
+
+    async fn answer<W: Write>(&self, gateway: &Gateway, body_hash: BodyHash, write: &W) -> Result<Response, Problem> {
+        let claim = match self.claim(gateway, body_hash).await? {
+            Standing::Answered(reply) => return Ok(replay(reply)),
+            Standing::Ours(claim) => claim,
+        };
+        let answer = self.commit(gateway, claim.as_ref(), write).await;
+        if let (Err(_), Some(claim)) = (&answer, &claim)
+            && let Err(error) = gateway.app.billing.store.release_idempotency_key(claim).await
+        {
+            tracing::warn!(%error, "an idempotency key stays claimed until it expires");
+        }
+        answer
+    }
+
+    async fn claim(&self, gateway: &Gateway, body_hash: BodyHash) -> Result<Standing, Problem> {
+        let Some(key) = &self.key else { return Ok(Standing::Ours(None)) };
+        let Caller { tenant, user, .. } = &self.caller;
+        // The client's part comes last, so that no two scopes give one id.
+        let id = format!("{tenant}:{user}:{}:{}", self.route, key.as_str());
+        let store = &gateway.app.billing.store;
+        match store.claim_idempotency_key(tenant, &id, &body_hash.to_string(), gateway.app.clock.now()).await? {
+            Claim::Ours(claim) => Ok(Standing::Ours(Some(claim))),
+            Claim::Replay(reply) => Ok(Standing::Answered(reply)),
+            Claim::OtherRequest => {
+                let detail = "the Idempotency-Key was used with another body";
+                Err(Problem::rule_violated("idempotency_key_reused", detail))
+            }
+            Claim::InFlight => {
+                let detail = "the first request with this Idempotency-Key is still running";
+                Err(Problem::conflict("idempotency_key_in_flight", detail))
+            }
+        }
+    }
+
+    async fn commit<W: Write>(
+        &self,
+        gateway: &Gateway,
+        claim: Option<&store::IdempotencyKey>,
+        write: &W,
+    ) -> Result<Response, Problem> {
+        let livemode = read::livemode(gateway, &self.caller.tenant).await?;
+        let mut tries = 1;
+        loop {
+            match self.attempt(gateway, (claim, livemode), write).await {
+                // A name that was taken meanwhile is the use case's to refuse, once it sees it.
+                Err(BillingError::Store(StoreError::Conflict(_) | StoreError::Duplicate(_))) if tries < TRIES => {
+                    tokio::time::sleep(pause(tries)).await;
+                    tries += 1;
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    async fn attempt<W: Write>(
+        &self,
+        gateway: &Gateway,
+        (claim, livemode): (Option<&store::IdempotencyKey>, bool),
+        write: &W,
+    ) -> Result<Response, BillingError> {
+        let billing = &gateway.app.billing;
+        let ground = Ground {
+            store: billing.store.clone(),
+            actor: self.actor(),
+            time: TenantTime::read(&billing.store, &self.caller.tenant, gateway.app.clock.now()).await?,
+        };
+        let Change { result, mut unit, follow_up } = write.decide(&ground).await?;
+        let etag = W::etag(&result);
+        let body = serde_json::to_string(&W::show(result, livemode))
+            .map_err(|error| StoreError::Corrupt(format!("the answer cannot be written: {error}")))?;
+        let reply = StoredReply { status: W::STATUS.as_u16(), body };
+        if let Some(claim) = claim {
+            unit.replace(&mut store::IdempotencyKey { reply: Some(reply.clone()), ..claim.clone() })?;
+        }
+        let caused = |job: queue::NewJob| job.request_id(self.request_id.as_str());
+        let follow_up = follow_up.into_iter().map(caused).collect();
+        billing.commit(Change { result: (), unit, follow_up }).await?;
+        Ok((etag, json(W::STATUS, reply.body)).into_response())
+    }
+
+    fn actor(&self) -> Actor {
+        Actor {
+            tenant: self.caller.tenant.clone(),
+            id: self.caller.user.clone(),
+            request_id: Some(self.request_id.to_string()),
+        }
+    }
+}
+
+/// Between half and all of what doubles with every try: those who collided once must not collide again.
+fn pause(tries: u32) -> Duration {
+    let longest = FIRST_PAUSE * 2_u32.saturating_pow(tries - 1);
+    longest.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+fn replay(reply: StoredReply) -> Response {
+    // Only statuses of ours are stored.
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let replayed = [(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"))];
+    (replayed, json(status, reply.body)).into_response()
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
