@@ -32,11 +32,7 @@ impl FromRequestParts<GatewayState> for Reader {
 ///
 /// # Errors
 /// 404 when the tenant has no such object; those of the store.
-pub(crate) async fn find<R: Record>(
-    gateway: &Gateway,
-    tenant: &str,
-    (object, id): (&str, &str),
-) -> Result<R, Problem> {
+pub(crate) async fn find<R: Record>(gateway: &Gateway, tenant: &str, (object, id): (&str, &str)) -> Result<R, Problem> {
     gateway.app.billing.store.find(tenant, id).await?.ok_or_else(|| Problem::not_found(object))
 }
 

@@ -9,14 +9,14 @@ use clap::Args;
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
-pub struct HealthcheckArgs {
+pub(crate) struct HealthcheckArgs {
     /// Address of the role's plumbing port.
     #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
     pub address: String,
 }
 
 /// Exits with an error unless `/readyz` answers 200.
-pub async fn run(args: HealthcheckArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: HealthcheckArgs) -> anyhow::Result<()> {
     let address = args.address.replace("0.0.0.0", "127.0.0.1");
     let url = format!("http://{address}/readyz");
     app::init_tls();

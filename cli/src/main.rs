@@ -4,6 +4,8 @@ mod demo;
 mod healthcheck;
 mod roles;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Ratchet: billing for SaaS companies, driven by a job queue.
@@ -42,8 +44,17 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ratchet: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
     if cli.until_stdin_closes {
         app::follow_stdin();
     }

@@ -172,8 +172,7 @@ mod tests {
     #[test]
     fn only_the_latest_are_kept_when_many_were_missed() {
         let cron = CivilCron::parse("0 * * * *", TimeZone::UTC).unwrap();
-        let ticks =
-            cron.between("2026-01-01T00:00:00Z".parse().unwrap(), "2026-03-01T00:30:00Z".parse().unwrap(), 1);
+        let ticks = cron.between("2026-01-01T00:00:00Z".parse().unwrap(), "2026-03-01T00:30:00Z".parse().unwrap(), 1);
         assert_eq!(ticks, ["2026-03-01T00:00:00Z".parse().unwrap()]);
     }
 

@@ -39,7 +39,10 @@ pub(crate) struct Schedule {
 
 /// Parses the table.
 pub(crate) fn parse() -> Result<Vec<Schedule>, CronError> {
-    TABLE.iter().map(|entry| Ok(Schedule { entry: *entry, cron: CivilCron::parse(entry.cron, zone(entry.zone)?)? })).collect()
+    TABLE
+        .iter()
+        .map(|entry| Ok(Schedule { entry: *entry, cron: CivilCron::parse(entry.cron, zone(entry.zone)?)? }))
+        .collect()
 }
 
 fn zone(name: &str) -> Result<TimeZone, CronError> {

@@ -8,7 +8,11 @@ use utoipa::ToSchema;
 use super::AuthState;
 use crate::{
     auth::caller::Caller,
-    http::{openapi::ReadProblems, problem::Problem, query::{NoFilter, StrictQuery}},
+    http::{
+        openapi::ReadProblems,
+        problem::Problem,
+        query::{NoFilter, StrictQuery},
+    },
 };
 
 /// A user.

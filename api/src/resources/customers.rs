@@ -67,6 +67,7 @@ struct CustomerRequest {
     payment_method: Option<String>,
     /// Up to 50 strings of the client's.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
 }
 
@@ -100,6 +101,7 @@ struct Customer {
     tax_rates: Vec<TaxRate>,
     /// The payment gateway's token.
     payment_method: Option<String>,
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
 }
 

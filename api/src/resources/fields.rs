@@ -89,7 +89,11 @@ pub(crate) fn name(pointer: &str, name: String) -> Result<String, Problem> {
 pub(crate) fn email(pointer: &str, address: String) -> Result<String, Problem> {
     let parts = address.rsplit_once('@').filter(|_| address.len() <= MAX_EMAIL_BYTES);
     let fits = parts.is_some_and(|(local, domain)| is_local_part(local) && is_domain(domain));
-    if fits { Ok(address) } else { Err(refused(pointer, "invalid_email", "must be an address such as ada@acme.example")) }
+    if fits {
+        Ok(address)
+    } else {
+        Err(refused(pointer, "invalid_email", "must be an address such as ada@acme.example"))
+    }
 }
 
 fn is_local_part(local: &str) -> bool {
@@ -113,9 +117,8 @@ fn is_domain(domain: &str) -> bool {
 /// # Errors
 /// 422 unless it is 1 to 255 printable ASCII characters without spaces.
 pub(crate) fn payment_method(pointer: &str, token: Option<String>) -> Result<Option<String>, Problem> {
-    let fits = |token: &str| {
-        (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
-    };
+    let fits =
+        |token: &str| (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
     if token.as_deref().is_none_or(fits) {
         return Ok(token);
     }
@@ -143,11 +146,8 @@ pub(crate) fn metadata(metadata: Metadata) -> Result<Metadata, Problem> {
 
 /// The 422 for one field; `rule` is the rest of a sentence that begins with the field.
 pub(crate) fn refused(pointer: &str, code: &str, rule: &str) -> Problem {
-    Problem::rule_violated("rule_violated", format!("{} {rule}", pointer.trim_start_matches('/'))).at(
-        pointer,
-        code,
-        rule,
-    )
+    Problem::rule_violated("rule_violated", format!("{} {rule}", pointer.trim_start_matches('/')))
+        .at(pointer, code, rule)
 }
 
 #[cfg(test)]
@@ -161,8 +161,19 @@ mod tests {
         }
         let long = format!("{}@acme.example", "x".repeat(65));
         for bad in [
-            "", "ada", "@acme.example", "ada@", "a b@acme.example", "a@b@c d", "ada@acme..example", ".ada@acme.example",
-            "ada@-acme.example", "ada\r\nBcc: x@acme.example", "\"a\"@acme.example", "ådå@acme.example", &long,
+            "",
+            "ada",
+            "@acme.example",
+            "ada@",
+            "a b@acme.example",
+            "a@b@c d",
+            "ada@acme..example",
+            ".ada@acme.example",
+            "ada@-acme.example",
+            "ada\r\nBcc: x@acme.example",
+            "\"a\"@acme.example",
+            "ådå@acme.example",
+            &long,
         ] {
             let problem = email("/email", bad.to_owned()).expect_err(bad);
             assert_eq!((problem.status().as_u16(), &*problem.errors()[0].pointer), (422, "/email"));

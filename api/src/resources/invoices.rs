@@ -130,7 +130,8 @@ impl InvoiceFilter {
 impl Invoice {
     fn of(invoice: store::Invoice, livemode: bool) -> Result<Self, AmountError> {
         let content = invoice.content;
-        let lines = content.lines.iter().map(|line| InvoiceLine::of(line, content.currency)).collect::<Result<_, _>>()?;
+        let lines =
+            content.lines.iter().map(|line| InvoiceLine::of(line, content.currency)).collect::<Result<_, _>>()?;
         let waits = invoice.status == InvoiceStatus::Open && invoice.collectible;
         Ok(Self {
             id: invoice.id,

@@ -46,7 +46,7 @@ struct SubscriptionRequest {
     plan: String,
     /// Where boundaries lie: `anniversary` of the start (if left out), or `calendar`, the first of the month or year.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "anniversary", pattern = "^(anniversary|calendar)$")]
+    #[schema(value_type = String, required = false, example = "anniversary", pattern = "^(anniversary|calendar)$")]
     billing_cycle: BillingCycle,
     /// Price key -> quantity, for each licensed price of the plan.
     #[serde(default)]
@@ -58,6 +58,7 @@ struct SubscriptionRequest {
     start_at: Option<Instant>,
     /// Up to 50 strings of the client's.
     #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
 }
 
@@ -88,6 +89,7 @@ struct Subscription {
     next_boundary: Date,
     /// The instant from which the next boundary is billed; null when there is none.
     next_billing_at: Option<Timestamp>,
+    #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
 }
 

@@ -69,14 +69,10 @@ struct UsageEvent {
 
 /// One event, or a batch of up to 1,000.
 #[derive(ToSchema)]
-#[schema(rename_all = "snake_case")]
+#[serde(untagged)]
 #[expect(dead_code, reason = "only documents the body, whose events are read one by one")]
 enum UsageRequest {
-    #[schema(title = "Event")]
-    #[serde(untagged)]
     Event(UsageEvent),
-    #[schema(title = "Batch")]
-    #[serde(untagged)]
     Batch(UsageBatch),
 }
 

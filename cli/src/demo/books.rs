@@ -19,7 +19,7 @@ const PAGE: usize = 1_000;
 
 /// An invoice as the API shows it, as far as the demo looks at it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Invoice {
+pub(super) struct Invoice {
     pub id: String,
     pub subscription: String,
     pub reason: String,
@@ -31,14 +31,14 @@ pub struct Invoice {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub struct Line {
+pub(super) struct Line {
     pub kind: String,
     pub amount_minor: i64,
 }
 
 /// What the gateway says it has charged.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub(super) struct Ledger {
     pub succeeded: usize,
     pub amount_minor: i64,
     /// Invoice id -> successful charges.
@@ -47,7 +47,7 @@ pub struct Ledger {
 
 /// Numbers of the outside world at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(super) struct Counts {
     pub charges: usize,
     pub mails: Option<Mails>,
 }
@@ -55,13 +55,13 @@ pub struct Counts {
 /// Mails in the catcher. One Message-ID is one mail; a second copy comes from a worker killed between the server's
 /// acceptance and its own commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mails {
+pub(super) struct Mails {
     pub distinct: usize,
     pub copies: usize,
 }
 
 /// Everything that the report and the checks need.
-pub struct Books {
+pub(super) struct Books {
     pub invoices: Vec<Invoice>,
     pub ledger: Ledger,
     /// None when there is no catcher to ask.
@@ -70,7 +70,7 @@ pub struct Books {
 }
 
 /// The witnesses outside the product.
-pub struct External {
+pub(super) struct External {
     http: reqwest::Client,
     gateway: String,
     mail_catcher: Option<String>,
@@ -84,13 +84,13 @@ struct Charge {
 }
 
 impl External {
-    pub fn new(addresses: &Addresses, mail_catcher: Option<String>) -> anyhow::Result<Self> {
+    pub(super) fn new(addresses: &Addresses, mail_catcher: Option<String>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(QUIET_FOR).build()?;
         Ok(Self { http, gateway: format!("http://{}", addresses.gateway), mail_catcher })
     }
 
     /// Charges and mails so far.
-    pub async fn count(&self) -> anyhow::Result<Counts> {
+    pub(super) async fn count(&self) -> anyhow::Result<Counts> {
         Ok(Counts { charges: self.ledger().await?.succeeded, mails: self.mails().await? })
     }
 
@@ -151,13 +151,13 @@ impl External {
 
 impl Invoice {
     /// Whether the one attempt that its dunning policy grants was declined.
-    pub fn is_declined(&self) -> bool {
+    pub(super) fn is_declined(&self) -> bool {
         self.status == "open" && self.payment_attempts > 0
     }
 }
 
 /// Reads everything, once every payment is settled and every mail has arrived.
-pub async fn collect(client: &Client, external: &External) -> anyhow::Result<Books> {
+pub(super) async fn collect(client: &Client, external: &External) -> anyhow::Result<Books> {
     let invoices = settled_invoices(client).await?;
     let declined = invoices.iter().filter(|invoice| invoice.is_declined()).count();
     let mails = external.await_mails(invoices.len() + declined).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{books::Books, recompute::Expected};
 
 /// One thing that must hold.
-pub struct Check {
+pub(super) struct Check {
     pub claim: &'static str,
     /// The figures compared.
     pub figures: String,
@@ -13,7 +13,7 @@ pub struct Check {
 }
 
 /// All checks.
-pub fn all(books: &Books, expected: &Expected) -> Vec<Check> {
+pub(super) fn all(books: &Books, expected: &Expected) -> Vec<Check> {
     vec![usage(books, expected), once(books), charged_once(books), ledger(books), mails(books), dead_letters(books)]
 }
 
@@ -28,11 +28,8 @@ fn usage(books: &Books, expected: &Expected) -> Check {
 }
 
 fn once(books: &Books) -> Check {
-    let boundaries: BTreeSet<(&str, &str)> = books
-        .invoices
-        .iter()
-        .map(|invoice| (invoice.subscription.as_str(), invoice.boundary.as_str()))
-        .collect();
+    let boundaries: BTreeSet<(&str, &str)> =
+        books.invoices.iter().map(|invoice| (invoice.subscription.as_str(), invoice.boundary.as_str())).collect();
     Check {
         claim: "no boundary of a subscription is billed twice",
         figures: format!("{} invoices, {} boundaries", books.invoices.len(), boundaries.len()),

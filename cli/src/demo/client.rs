@@ -18,14 +18,14 @@ const PAGE: usize = 100;
 
 /// Who signs in.
 #[derive(Clone, Debug, Serialize)]
-pub struct Credentials {
+pub(super) struct Credentials {
     pub email: String,
     pub password: String,
 }
 
 /// A signed-in client; cheap to clone.
 #[derive(Clone)]
-pub struct Client {
+pub(super) struct Client {
     http: reqwest::Client,
     base: String,
     credentials: Credentials,
@@ -33,7 +33,7 @@ pub struct Client {
 }
 
 /// What a write was answered.
-pub struct Answer<T> {
+pub(super) struct Answer<T> {
     pub body: T,
     /// Whether the service had answered this very request before.
     pub replayed: bool,
@@ -41,7 +41,7 @@ pub struct Answer<T> {
 
 impl Client {
     /// Signs in; registers `organization` first if nobody knows these credentials.
-    pub async fn sign_in(base: &str, organization: &str, credentials: Credentials) -> anyhow::Result<Self> {
+    pub(super) async fn sign_in(base: &str, organization: &str, credentials: Credentials) -> anyhow::Result<Self> {
         let client = Self {
             http: reqwest::Client::builder().timeout(TIMEOUT).build()?,
             base: base.to_owned(),
@@ -76,17 +76,22 @@ impl Client {
     }
 
     /// Reads one object.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         Ok(self.send(Method::GET, path, None).await?.body)
     }
 
     /// Writes under an idempotency key.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, key: &str, body: &Value) -> anyhow::Result<Answer<T>> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        key: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer<T>> {
         self.send(Method::POST, path, Some((key, body))).await
     }
 
     /// Reads a whole list, page by page; `path` may have a query.
-    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+    pub(super) async fn list<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
         let mut rows = Vec::new();
         let mut cursor = String::new();
         let separator = if path.contains('?') { '&' } else { '?' };

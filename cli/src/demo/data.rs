@@ -18,7 +18,7 @@ const ZONES: [&str; 6] =
 
 /// One usage event as it stands in the file.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Event {
+pub(super) struct Event {
     pub event_id: String,
     pub account: String,
     pub timestamp: Timestamp,
@@ -27,7 +27,7 @@ pub struct Event {
 
 /// How an account's charges end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub(super) enum Behaviour {
     /// Every charge is declined.
     Declines,
     /// The gateway fails on the first try of each charge, before executing it.
@@ -38,7 +38,7 @@ pub enum Behaviour {
 
 /// An account of the file: a customer of the demo's tenant.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub(super) struct Account {
     pub name: String,
     pub zone: &'static str,
     pub behaviour: Behaviour,
@@ -46,7 +46,7 @@ pub struct Account {
 }
 
 /// Everything the demo is given.
-pub struct Input {
+pub(super) struct Input {
     /// In the order of the file.
     pub events: Vec<Event>,
     /// By name.
@@ -55,7 +55,7 @@ pub struct Input {
 
 impl Behaviour {
     /// The sandbox gateway's token with this behaviour.
-    pub fn token(self) -> &'static str {
+    pub(super) fn token(self) -> &'static str {
         match self {
             Self::Declines => "pm_sandbox_decline",
             Self::FailsOnce => "pm_sandbox_fail_once",
@@ -65,7 +65,7 @@ impl Behaviour {
 }
 
 /// Reads the file that is part of the binary; only its first `limit` accounts, in the order of their names, if one is given.
-pub fn read(limit: Option<usize>) -> anyhow::Result<Input> {
+pub(super) fn read(limit: Option<usize>) -> anyhow::Result<Input> {
     let mut text = String::new();
     GzDecoder::new(EVENTS).read_to_string(&mut text).context("the demo's data is damaged")?;
     let mut events: Vec<Event> = csv::Reader::from_reader(text.as_bytes()).deserialize().collect::<Result<_, _>>()?;

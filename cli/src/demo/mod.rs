@@ -30,7 +30,7 @@ const EMAIL: &str = "owner@demo.example";
 const PASSWORD: &str = "correct horse battery staple";
 
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Stop when the result has been printed; otherwise everything keeps serving until Ctrl-C.
     #[arg(long)]
     once: bool,
@@ -52,7 +52,7 @@ pub struct DemoArgs {
 }
 
 /// Runs the demo; an error if one of its checks does not hold.
-pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     app::init_tls();
     let shutdown = app::on_signal()?;
     let notices = ProgressBar::new_spinner();

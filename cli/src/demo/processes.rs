@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use tokio::{
     net::TcpListener,
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -27,14 +27,14 @@ const MAX_RESTARTS: u32 = 20;
 
 /// How many of each role.
 #[derive(Clone, Copy, Debug)]
-pub struct Fleet {
+pub(super) struct Fleet {
     pub workers: u16,
     pub schedulers: u16,
 }
 
 /// Where the demo's processes listen.
 #[derive(Clone, Debug)]
-pub struct Addresses {
+pub(super) struct Addresses {
     pub api: String,
     pub auth: String,
     pub gateway: String,
@@ -52,7 +52,7 @@ struct Role {
 }
 
 /// The running processes.
-pub struct Processes {
+pub(super) struct Processes {
     pub addresses: Addresses,
     watchers: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
@@ -69,7 +69,7 @@ struct Site {
 impl Processes {
     /// Starts gateway, auth, api, workers and schedulers, their logs in `folder`, and waits until all are ready. Their notices
     /// are printed above the progress bars of `notices`.
-    pub async fn start(folder: &Path, fleet: Fleet, notices: ProgressBar) -> anyhow::Result<Self> {
+    pub(super) async fn start(folder: &Path, fleet: Fleet, notices: ProgressBar) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder.join("logs"))?;
         let addresses = Addresses { api: free(3000).await?, auth: free(3005).await?, gateway: free(12111).await? };
         let stop = CancellationToken::new();
@@ -108,7 +108,7 @@ impl Processes {
     }
 
     /// Returns when a role cannot be kept running.
-    pub async fn failure(&mut self) -> anyhow::Error {
+    pub(super) async fn failure(&mut self) -> anyhow::Error {
         loop {
             match self.watchers.join_next().await {
                 Some(Ok(Err(error))) => return error,
@@ -120,7 +120,7 @@ impl Processes {
     }
 
     /// Asks every role to drain and waits for it.
-    pub async fn stop(mut self) {
+    pub(super) async fn stop(mut self) {
         self.stop.cancel();
         while self.watchers.join_next().await.is_some() {}
     }
@@ -222,9 +222,11 @@ async fn all_ready(urls: &[String]) -> anyhow::Result<()> {
 async fn watch(site: Arc<Site>, role: Role, mut child: Child) -> anyhow::Result<()> {
     let mut restarts = 0;
     loop {
+        // Kept here, because waiting for a child closes what it is still given.
+        let stdin = child.stdin.take();
         let status = tokio::select! {
             status = child.wait() => status?,
-            () = site.stop.cancelled() => return drain(&role, child).await,
+            () = site.stop.cancelled() => return drain(&role, (child, stdin)).await,
         };
         restarts += 1;
         let log = site.folder.join(format!("logs/{}.log", role.name));
@@ -239,8 +241,8 @@ async fn watch(site: Arc<Site>, role: Role, mut child: Child) -> anyhow::Result<
 }
 
 /// A role drains when its standard input closes, which it also does when the demo itself is killed.
-async fn drain(role: &Role, mut child: Child) -> anyhow::Result<()> {
-    drop(child.stdin.take());
+async fn drain(role: &Role, (mut child, stdin): (Child, Option<ChildStdin>)) -> anyhow::Result<()> {
+    drop(stdin);
     if tokio::time::timeout(DRAIN_WITHIN, child.wait()).await.is_err() {
         tracing::warn!(role = role.name, "did not drain in time; killing it");
         child.kill().await?;

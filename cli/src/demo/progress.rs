@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for `length` steps of something.
-pub fn bar(name: &'static str, length: usize) -> ProgressBar {
+pub(super) fn bar(name: &'static str, length: usize) -> ProgressBar {
     let bar = ProgressBar::new(length as u64).with_prefix(name).with_style(style());
     if bar.is_hidden() {
         eprintln!("  {name}: {length}");

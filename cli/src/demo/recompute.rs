@@ -19,7 +19,7 @@ struct Month {
 
 /// What the usage lines of all invoices must sum to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expected {
+pub(super) struct Expected {
     /// Events in periods that have ended by the last boundary.
     pub billed_events: i64,
     /// Cents.
@@ -27,7 +27,7 @@ pub struct Expected {
 }
 
 /// Recomputes all usage up to (not including) the local day `until`.
-pub fn expected(input: &Input, until: Date) -> anyhow::Result<Expected> {
+pub(super) fn expected(input: &Input, until: Date) -> anyhow::Result<Expected> {
     let mut months: BTreeMap<(&str, Date), Month> = BTreeMap::new();
     let mut expected = Expected::default();
     for event in &input.events {

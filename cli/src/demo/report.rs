@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 
 use super::{
     DemoArgs,
@@ -14,14 +14,16 @@ use super::{
 };
 
 /// Prints what was billed, by local month of the boundary, and the sums.
-pub fn print(books: &Books, finished: &Finished, changed: &Changed, before: &Counts) {
+pub(super) fn print(books: &Books, finished: &Finished, changed: &Changed, before: &Counts) {
     println!("{}", months(&books.invoices));
     println!("{}", sums(books, finished));
     if changed.customers == 0 && changed.events == 0 && changed.subscriptions == 0 {
         let new_charges = books.ledger.succeeded - before.charges;
         let mails = |mails: Option<Mails>| mails.unwrap_or_default().distinct;
         let new_mails = mails(books.mails) - mails(before.mails);
-        println!("This was a repeat: no new customers, events, subscriptions; {new_charges} new charges, {new_mails} new mails.");
+        println!(
+            "This was a repeat: no new customers, events, subscriptions; {new_charges} new charges, {new_mails} new mails."
+        );
     }
 }
 
@@ -71,7 +73,7 @@ fn sums(books: &Books, finished: &Finished) -> Table {
 }
 
 /// Prints each check and whether it holds.
-pub fn print_checks(checks: &[Check]) {
+pub(super) fn print_checks(checks: &[Check]) {
     for check in checks {
         let mark = if check.holds { "holds" } else { "FAILS" };
         println!("  [{mark}] {} ({})", check.claim, check.figures);
@@ -79,7 +81,7 @@ pub fn print_checks(checks: &[Check]) {
 }
 
 /// Says where to look while the demo keeps serving.
-pub fn where_to_look(args: &DemoArgs, addresses: &Addresses, (email, password): (&str, &str)) {
+pub(super) fn where_to_look(args: &DemoArgs, addresses: &Addresses, (email, password): (&str, &str)) {
     println!();
     println!("Everything keeps serving until Ctrl-C:");
     println!("  API       http://{}/openapi.json", addresses.api);
@@ -95,7 +97,7 @@ pub fn where_to_look(args: &DemoArgs, addresses: &Addresses, (email, password): 
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(header);
+    table.load_preset(UTF8_FULL_CONDENSED).set_header(header);
     table
 }
 

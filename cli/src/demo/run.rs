@@ -12,29 +12,27 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// A run as the API shows it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Run {
+pub(super) struct Run {
     pub id: String,
     pub state: String,
     pub totals: Totals,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-pub struct Totals {
-    pub subscriptions: u64,
+pub(super) struct Totals {
     pub invoiced: u64,
-    pub failed: u64,
     pub paid: u64,
     pub payment_failed: u64,
 }
 
 /// A finished run and how long it took.
-pub struct Finished {
+pub(super) struct Finished {
     pub run: Run,
     pub took: Duration,
 }
 
 /// Bills everything due up to `as_of` and waits until every invoice is settled. A repeat finds the same run.
-pub async fn bill(client: &Client, as_of: Timestamp) -> anyhow::Result<Finished> {
+pub(super) async fn bill(client: &Client, as_of: Timestamp) -> anyhow::Result<Finished> {
     let started = Instant::now();
     let created = client.post::<Run>("/v1/billing_runs", "demo-run", &json!({ "as_of": as_of })).await?;
     let path = format!("/v1/billing_runs/{}", created.body.id);

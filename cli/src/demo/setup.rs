@@ -37,14 +37,14 @@ struct Accepted {
 
 /// What the set-up changed; all zero the second time.
 #[derive(Debug, Default)]
-pub struct Changed {
+pub(super) struct Changed {
     pub customers: usize,
     pub events: u64,
     pub subscriptions: usize,
 }
 
 /// Sets everything up; the tenant's clock stands at `now`.
-pub async fn set_up(client: &Client, input: &Input, now: Timestamp) -> anyhow::Result<Changed> {
+pub(super) async fn set_up(client: &Client, input: &Input, now: Timestamp) -> anyhow::Result<Changed> {
     client.post::<Value>("/v1/test_clocks", "demo-clock", &json!({ "now": now })).await?;
     for meter in METERS {
         let body = match meter {
@@ -106,11 +106,7 @@ async fn create_customer(
 }
 
 /// Reports every event to both meters, in batches; returns how many were new.
-async fn load_usage(
-    client: &Client,
-    input: &Input,
-    customers: &BTreeMap<String, String>,
-) -> anyhow::Result<u64> {
+async fn load_usage(client: &Client, input: &Input, customers: &BTreeMap<String, String>) -> anyhow::Result<u64> {
     let reports: Vec<Value> = input.events.iter().flat_map(|event| report(event, &customers[&event.account])).collect();
     let bar = progress::bar("usage events", reports.len());
     let accepted: Vec<u64> = stream::iter(reports.chunks(BATCH).enumerate())

@@ -4,7 +4,7 @@ use app::{AppConfig, LogFormat};
 use clap::Args;
 
 #[derive(Clone, Debug, Args)]
-pub struct ApiArgs {
+pub(crate) struct ApiArgs {
     #[command(flatten)]
     pub app: AppConfig,
     #[command(flatten)]
@@ -12,7 +12,7 @@ pub struct ApiArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct AuthArgs {
+pub(crate) struct AuthArgs {
     #[command(flatten)]
     pub app: AppConfig,
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct AuthArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     #[command(flatten)]
     pub app: AppConfig,
     /// Queues to work on, separated by commas; all of them if left out.
@@ -29,13 +29,13 @@ pub struct WorkerArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct SchedulerArgs {
+pub(crate) struct SchedulerArgs {
     #[command(flatten)]
     pub app: AppConfig,
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct AllArgs {
+pub(crate) struct AllArgs {
     #[command(flatten)]
     pub app: AppConfig,
     #[command(flatten)]
@@ -45,13 +45,13 @@ pub struct AllArgs {
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct MigrateArgs {
+pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub app: AppConfig,
 }
 
 #[derive(Clone, Debug, Args)]
-pub struct SandboxGatewayArgs {
+pub(crate) struct SandboxGatewayArgs {
     /// Address to listen on.
     #[arg(long, env = "SANDBOX_LISTEN", default_value = "127.0.0.1:12111")]
     pub listen: String,

@@ -43,10 +43,12 @@ impl App {
     /// # Errors
     /// A component that is misconfigured or refuses the connection, named.
     pub async fn connect(config: AppConfig) -> anyhow::Result<Self> {
-        let store =
-            Store::connect(&StoreConfig { uri: config.mongodb_uri.expose().to_owned(), database: config.mongodb_database.clone() })
-                .await
-                .context("MONGODB_URI")?;
+        let store = Store::connect(&StoreConfig {
+            uri: config.mongodb_uri.expose().to_owned(),
+            database: config.mongodb_database.clone(),
+        })
+        .await
+        .context("MONGODB_URI")?;
         store.ping().await.context("MongoDB does not answer (MONGODB_URI)")?;
         let queue = QueueClient::connect(config.redis_url.expose(), &config.redis_prefix)
             .await

@@ -67,7 +67,11 @@ pub async fn collect_chunk(
     retry_conflicts(|| collect_step(billing, (tenant, id), wall)).await
 }
 
-async fn collect_step(billing: &Billing, (tenant, id): (&str, &str), wall: Timestamp) -> Result<Progress, BillingError> {
+async fn collect_step(
+    billing: &Billing,
+    (tenant, id): (&str, &str),
+    wall: Timestamp,
+) -> Result<Progress, BillingError> {
     let Some(mut chunk) = chunk_stage::load(billing, (tenant, id), ChunkState::Invoiced).await? else {
         return Ok(Progress::Done);
     };

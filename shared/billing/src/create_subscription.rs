@@ -93,12 +93,16 @@ fn decide(
     (customer, plan): (&Customer, &PlanVersion),
 ) -> Result<SubscriptionRecord, BillingError> {
     let start_at = new.start_at.unwrap_or(time.now);
-    let subscription = Subscription::start(&plan.id, &plan.plan, domain::Start {
-        at: start_at,
-        zone: &customer.timezone,
-        cycle: new.billing_cycle,
-        quantities: new.quantities.clone(),
-    })
+    let subscription = Subscription::start(
+        &plan.id,
+        &plan.plan,
+        domain::Start {
+            at: start_at,
+            zone: &customer.timezone,
+            cycle: new.billing_cycle,
+            quantities: new.quantities.clone(),
+        },
+    )
     .map_err(|error| BillingError::rule("invalid_subscription", "", error.to_string()))?;
     let due = time.due(subscription.due_at(&customer.timezone));
     Ok(SubscriptionRecord {

@@ -26,7 +26,10 @@ pub async fn create_test_clock(
         return Err(BillingError::State { code: "livemode", detail });
     }
     if let Some(clock) = &tenant.test_clock {
-        return Err(BillingError::State { code: "clock_exists", detail: format!("the tenant stands on {clock} already") });
+        return Err(BillingError::State {
+            code: "clock_exists",
+            detail: format!("the tenant stands on {clock} already"),
+        });
     }
     if store.has_subscriptions(&actor.tenant).await? {
         let detail = "a test clock must be created before the first subscription".to_owned();

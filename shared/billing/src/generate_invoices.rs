@@ -75,12 +75,7 @@ async fn bill_pass(billing: &Billing, id: (&str, &str), pass: i32, wall: Timesta
 }
 
 /// Bills what comes first in a pass, by itself, and takes it out of the pass; closes the pass when nothing is left.
-async fn bill_first(
-    billing: &Billing,
-    id: (&str, &str),
-    pass: i32,
-    wall: Timestamp,
-) -> Result<Progress, BillingError> {
+async fn bill_first(billing: &Billing, id: (&str, &str), pass: i32, wall: Timestamp) -> Result<Progress, BillingError> {
     let Some((chunk, mut rest)) = load_pass(billing, id, pass).await? else { return Ok(Progress::Done) };
     if rest.entries.is_empty() {
         billing.commit(close_pass(chunk, UnitOfWork::default(), wall)?).await?;

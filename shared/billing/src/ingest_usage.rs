@@ -120,16 +120,16 @@ fn resolve(
         UsageSubject::Customer(id) => {
             known.customers.get(id).ok_or_else(|| ("unknown_customer", format!("no such customer: {id}")))?
         }
-        UsageSubject::Subscription(id) => {
-            known.subscriptions.get(id).ok_or_else(|| ("unknown_subscription", format!("no such subscription: {id}")))?
-        }
+        UsageSubject::Subscription(id) => known
+            .subscriptions
+            .get(id)
+            .ok_or_else(|| ("unknown_subscription", format!("no such subscription: {id}")))?,
     };
     let meter = known
         .meters
         .get(&event.meter)
         .ok_or_else(|| ("unknown_meter", format!("no meter has the key `{}`", event.meter)))?;
-    let quantity =
-        meter.meter.quantity(&event.properties).map_err(|error| ("invalid_property", error.to_string()))?;
+    let quantity = meter.meter.quantity(&event.properties).map_err(|error| ("invalid_property", error.to_string()))?;
     Ok(UsageEvent {
         id: UsageEvent::stored_id(tenant, &event.id),
         tenant: tenant.to_owned(),

@@ -8,8 +8,8 @@ use jiff::civil::Date;
 use queue::{NewJob, QueueError};
 use serde_json::json;
 use store::{
-    Chunk, Customer, Due, Invoice, Notification, NotificationKind, NotificationState, StoreError, UnitOfWork, invoice_id,
-    notification_id,
+    Chunk, Customer, Due, Invoice, Notification, NotificationKind, NotificationState, StoreError, UnitOfWork,
+    invoice_id, notification_id,
 };
 
 use crate::{

@@ -21,8 +21,7 @@ pub mod queues {
 }
 
 /// For work whose failures come from a component that is away for a while: two seconds to five minutes, over some hours.
-const PATIENT: RetryPolicy =
-    RetryPolicy::exponential(60, Duration::from_secs(2), Duration::from_secs(300));
+const PATIENT: RetryPolicy = RetryPolicy::exponential(60, Duration::from_secs(2), Duration::from_secs(300));
 
 /// One step of bulk work takes seconds; this is what a stuck one may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);

@@ -13,7 +13,8 @@ use gateways::mail::{Mail, MailAddress, MailError, templates::Rendered};
 use jiff::Timestamp;
 use queue::NewJob;
 use store::{
-    ChunkState, Customer, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, Tenant, UnitOfWork,
+    ChunkState, Customer, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, Tenant,
+    UnitOfWork,
 };
 
 use crate::{

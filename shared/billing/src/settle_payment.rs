@@ -4,8 +4,8 @@ use gateways::payment::ChargeOutcome;
 use queue::NewJob;
 use serde_json::json;
 use store::{
-    AttemptState, Due, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, StoreError, UnitOfWork,
-    notification_id,
+    AttemptState, Due, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, StoreError,
+    UnitOfWork, notification_id,
 };
 
 use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification};

@@ -22,7 +22,8 @@ impl TenantTime {
     /// # Errors
     /// `NotFound` for an unknown tenant; store errors.
     pub async fn read(store: &Store, tenant: &str, wall: Timestamp) -> Result<Self, BillingError> {
-        let record: Tenant = store.find(tenant, tenant).await?.ok_or_else(|| BillingError::not_found("tenant", tenant))?;
+        let record: Tenant =
+            store.find(tenant, tenant).await?.ok_or_else(|| BillingError::not_found("tenant", tenant))?;
         let Some(clock) = record.test_clock else { return Ok(Self { wall, now: wall, clock: None }) };
         let stored: TestClock =
             store.find(tenant, &clock).await?.ok_or_else(|| BillingError::not_found("test_clock", &clock))?;

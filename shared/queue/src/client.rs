@@ -142,10 +142,7 @@ impl QueueClient {
         for (queue, chunk) in chunks {
             calls.push(self.enqueue_chunk(queue, chunk, &jobs));
         }
-        let duplicates: Vec<Vec<usize>> = stream::iter(calls)
-            .buffered(CALLS_IN_FLIGHT)
-            .try_collect()
-            .await?;
+        let duplicates: Vec<Vec<usize>> = stream::iter(calls).buffered(CALLS_IN_FLIGHT).try_collect().await?;
         let mut results = vec![Enqueued::Added; jobs.len()];
         for index in duplicates.into_iter().flatten() {
             results[index] = Enqueued::Duplicate;

@@ -9,10 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Due, Invoice, Notification, NotificationState, Store, StoreError,
-    billing_runs::RunAmount,
-    instant,
-    record::record,
+    Due, Invoice, Notification, NotificationState, Store, StoreError, billing_runs::RunAmount, instant, record::record,
 };
 
 /// A part of a run. Due (by the wall) until it is notified.
@@ -131,11 +128,8 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn planned_until(&self, tenant: &str, run: &str) -> Result<Option<String>, StoreError> {
-        let last = self
-            .collection::<Chunk>()
-            .find_one(doc! { "tenant": tenant, "run": run })
-            .sort(doc! { "_id": -1 })
-            .await?;
+        let last =
+            self.collection::<Chunk>().find_one(doc! { "tenant": tenant, "run": run }).sort(doc! { "_id": -1 }).await?;
         Ok(last.and_then(|chunk| chunk.customers.last().cloned()))
     }
 
@@ -202,11 +196,8 @@ impl ChunkCounts {
         } else {
             self.payment_failed += group.refused;
         }
-        let amount = RunAmount {
-            currency: group.key.currency,
-            invoiced_minor: group.minor,
-            collected_minor: collected,
-        };
+        let amount =
+            RunAmount { currency: group.key.currency, invoiced_minor: group.minor, collected_minor: collected };
         RunAmount::merge(&mut self.amounts, &amount);
         self
     }

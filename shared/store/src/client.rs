@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::doc;
 use mongodb::{
     Client, Collection, Database,
-    options::{ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
+    options::{ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
 
 use crate::{Record, StoreError};
@@ -44,12 +44,13 @@ impl Store {
         options.connect_timeout = Some(CONNECT_TIMEOUT);
         options.max_pool_size = Some(MAX_POOL_SIZE);
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        options.read_concern = Some(ReadConcern::majority());
         let mut majority = WriteConcern::majority();
         majority.journal = Some(true);
         options.write_concern = Some(majority);
         let client = Client::with_options(options)?;
-        let database = client.database(&config.database);
+        // Not on the client: a transaction would pass it on to its first command, and bulk writes do not take one.
+        let reads = DatabaseOptions::builder().read_concern(ReadConcern::majority()).build();
+        let database = client.database_with_options(&config.database, reads);
         Ok(Self { client, database })
     }
 

@@ -31,8 +31,7 @@ pub(crate) async fn take(
         .await
         .map_err(first_number)?
         .ok_or_else(|| StoreError::Corrupt("an upsert returned no counter".to_owned()))?;
-    u64::try_from(counter.last - count + 1)
-        .map_err(|_| StoreError::Corrupt(format!("counter of {tenant} is negative")))
+    u64::try_from(counter.last - count + 1).map_err(|_| StoreError::Corrupt(format!("counter of {tenant} is negative")))
 }
 
 /// Two transactions at once may both insert a tenant's counter: for the one that comes second that is a conflict.

@@ -3,7 +3,10 @@
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
 
 /// The server's code for a unique index violation.
-const DUPLICATE_KEY: i32 = 11000;
+pub(crate) const DUPLICATE_KEY: i32 = 11000;
+/// The server's codes for a transaction that it has given up: another one wrote the same document first, or the server does
+/// not know it any more. In a bulk write they come without the driver's label.
+const ABORTED: [i32; 2] = [112, 251];
 
 /// Why a read or a commit failed.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +36,12 @@ impl StoreError {
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         let text = error.to_string();
-        if error.contains_label(TRANSIENT_TRANSACTION_ERROR) && !is_network(&error) {
+        let aborted =
+            error.contains_label(TRANSIENT_TRANSACTION_ERROR) || any_code(&error, |code| ABORTED.contains(&code));
+        if aborted && !is_network(&error) {
             return Self::Conflict(text);
         }
-        if is_duplicate(&error) {
+        if any_code(&error, |code| code == DUPLICATE_KEY) {
             return Self::Duplicate(text);
         }
         match *error.kind {
@@ -61,12 +66,13 @@ fn is_network(error: &Error) -> bool {
     )
 }
 
-fn is_duplicate(error: &Error) -> bool {
+/// Whether the server answered with such a code, for the command or for one of its writes.
+fn any_code(error: &Error, is: impl Fn(i32) -> bool) -> bool {
     match &*error.kind {
-        ErrorKind::Write(WriteFailure::WriteError(write)) => write.code == DUPLICATE_KEY,
-        ErrorKind::InsertMany(many) => many.write_errors.iter().flatten().any(|write| write.code == DUPLICATE_KEY),
-        ErrorKind::BulkWrite(bulk) => bulk.write_errors.values().any(|write| write.code == DUPLICATE_KEY),
-        ErrorKind::Command(command) => command.code == DUPLICATE_KEY,
+        ErrorKind::Write(WriteFailure::WriteError(write)) => is(write.code),
+        ErrorKind::InsertMany(many) => many.write_errors.iter().flatten().any(|write| is(write.code)),
+        ErrorKind::BulkWrite(bulk) => bulk.write_errors.values().any(|write| is(write.code)),
+        ErrorKind::Command(command) => is(command.code),
         _ => false,
     }
 }

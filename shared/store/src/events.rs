@@ -58,10 +58,7 @@ impl Store {
     /// `Unavailable`.
     pub async fn events_dispatched(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
         self.collection::<Event>()
-            .update_many(
-                doc! { "_id": { "$in": ids }, "tenant": tenant },
-                doc! { "$unset": { "due_at": "" } },
-            )
+            .update_many(doc! { "_id": { "$in": ids }, "tenant": tenant }, doc! { "$unset": { "due_at": "" } })
             .await?;
         Ok(())
     }

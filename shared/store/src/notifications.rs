@@ -76,8 +76,7 @@ impl Store {
         chunk: &str,
         limit: i64,
     ) -> Result<Vec<Notification>, StoreError> {
-        let filter =
-            doc! { "tenant": tenant, "chunk": chunk, "state": "pending", "due_at": { "$exists": false } };
+        let filter = doc! { "tenant": tenant, "chunk": chunk, "state": "pending", "due_at": { "$exists": false } };
         Ok(self
             .collection::<Notification>()
             .find(filter)
@@ -104,12 +103,7 @@ impl Store {
         self.close_notifications(tenant, ids, doc! { "state": "failed" }).await
     }
 
-    async fn close_notifications(
-        &self,
-        tenant: &str,
-        ids: &[String],
-        set: bson::Document,
-    ) -> Result<(), StoreError> {
+    async fn close_notifications(&self, tenant: &str, ids: &[String], set: bson::Document) -> Result<(), StoreError> {
         self.collection::<Notification>()
             .update_many(
                 doc! { "_id": { "$in": ids }, "tenant": tenant, "state": "pending" },

@@ -9,9 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use crate::StoreError;
 
 pub(crate) fn serialize<S: Serializer>(quantity: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
-    Decimal128::from_str(&quantity.to_string())
-        .map_err(serde::ser::Error::custom)?
-        .serialize(serializer)
+    Decimal128::from_str(&quantity.to_string()).map_err(serde::ser::Error::custom)?.serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {

@@ -73,11 +73,7 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn count_due(
-        &self,
-        (tenant, customers): (&str, &[String]),
-        until: Timestamp,
-    ) -> Result<i64, StoreError> {
+    pub async fn count_due(&self, (tenant, customers): (&str, &[String]), until: Timestamp) -> Result<i64, StoreError> {
         let filter = doc! { "tenant": tenant, "customer": { "$in": customers }, "due_at": { "$lte": until } };
         let count = self.collection::<SubscriptionRecord>().count_documents(filter).await?;
         i64::try_from(count).map_err(|error| StoreError::Corrupt(error.to_string()))
@@ -139,6 +135,9 @@ impl Store {
             .collection::<bson::Document>(SubscriptionRecord::COLLECTION)
             .distinct("tenant", due_filter(clock, until))
             .await?;
-        Ok(tenants.into_iter().filter_map(|tenant| if let Bson::String(id) = tenant { Some(id) } else { None }).collect())
+        Ok(tenants
+            .into_iter()
+            .filter_map(|tenant| if let Bson::String(id) = tenant { Some(id) } else { None })
+            .collect())
     }
 }

@@ -12,7 +12,7 @@ use mongodb::error::ErrorKind;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, StoreError, instant, quantity, record::record};
+use crate::{Store, StoreError, error::DUPLICATE_KEY, instant, quantity, record::record};
 
 /// A reported event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,10 +128,7 @@ impl Store {
         ];
         let sums: Vec<UsageSum> =
             self.collection::<UsageEvent>().aggregate(pipeline).with_type().await?.try_collect().await?;
-        Ok(sums
-            .into_iter()
-            .map(|sum| ((sum.key.customer, sum.key.meter), quantity::parse(&sum.quantity)))
-            .collect())
+        Ok(sums.into_iter().map(|sum| ((sum.key.customer, sum.key.meter), quantity::parse(&sum.quantity))).collect())
     }
 }
 
@@ -174,7 +171,6 @@ fn in_own_window(queries: &[UsageQuery]) -> Document {
 
 /// Which positions of the batch hit the unique id; any other failure is the batch's.
 fn taken_positions(error: mongodb::error::Error) -> Result<Vec<usize>, StoreError> {
-    const DUPLICATE_KEY: i32 = 11000;
     match &*error.kind {
         ErrorKind::InsertMany(many) if many.write_concern_error.is_none() => {
             let errors = many.write_errors.as_deref().unwrap_or_default();

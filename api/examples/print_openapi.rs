@@ -1,1 +1,0 @@
-fn main() { println!("{}", api::openapi_json().unwrap()); }

@@ -1,0 +1,238 @@
+//! Both services in this process, on servers of the test's own, and clients of tenants.
+//!
+//! **Invariant:** a test shares nothing with another one, and nothing is left when it ends.
+
+use std::collections::BTreeMap;
+
+use app::{App, AppConfig, Environment, LogFormat, Shutdown};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use services::{DataFolder, External, Stack};
+use store::{ListFilter, PageRequest, Record};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::DropGuard;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// The running platform. Fields are dropped in order: services before servers, servers before their files.
+pub(crate) struct Platform {
+    pub app: App,
+    pub api: String,
+    pub auth: String,
+    pub http: reqwest::Client,
+    pub auth_shutdown: Shutdown,
+    pub auth_server: JoinHandle<anyhow::Result<()>>,
+    _at_the_end: DropGuard,
+    _stack: Stack,
+    _folder: TempDir,
+}
+
+/// A signed-in user of a tenant of its own.
+pub(crate) struct Client<'a> {
+    pub platform: &'a Platform,
+    pub tenant: String,
+    pub token: String,
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub(crate) async fn of(request: RequestBuilder) -> Self {
+        Self::read(request.send().await.expect("an answer")).await
+    }
+
+    async fn read(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("text") }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("text"))
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{self:?}");
+        self.json()
+    }
+
+    /// The problem that it must be.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let body = self.json();
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["request_id"], self.header("request-id").expect("an id"));
+        body
+    }
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Self {
+        // Another test may have installed it first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = TempDir::with_prefix("ratchet-api-").expect("a folder");
+        let claimed = DataFolder::claim(folder.path()).expect("a data folder");
+        let stack = Stack::start(claimed, External::default()).expect("services");
+        let app = App::connect(config(&stack)).await.expect("an app");
+        app.billing.store.migrate().await.expect("indexes");
+
+        let (api_listener, api) = listen().await;
+        let (auth_listener, auth) = listen().await;
+        let (shutdown, auth_shutdown) = (Shutdown::new(), Shutdown::new());
+        let auth_config =
+            api::AuthConfig { auth_listen: auth.clone(), auth_signing_key: None, auth_signing_key_file: None };
+        let api_config = api::ApiConfig { api_listen: api.clone(), auth_url: auth.clone() };
+        let auth_server = tokio::spawn(api::run_auth(auth_listener, app.clone(), auth_config, auth_shutdown.clone()));
+        tokio::spawn(api::run(api_listener, app.clone(), api_config, shutdown.clone()));
+        Self {
+            app,
+            api,
+            auth,
+            http: reqwest::Client::new(),
+            auth_shutdown,
+            auth_server,
+            _at_the_end: shutdown.drop_guard(),
+            _stack: stack,
+            _folder: folder,
+        }
+    }
+
+    /// A request to the gateway without credentials.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.api))
+    }
+
+    pub(crate) async fn register(&self, name: &str) -> Answer {
+        let body = json!({
+            "organization": format!("{name} Inc."), "name": name, "email": format!("{name}@acme.example"),
+            "password": PASSWORD,
+        });
+        Answer::of(self.request(Method::POST, "/v1/auth/register").json(&body)).await
+    }
+
+    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password });
+        Answer::of(self.request(Method::POST, "/v1/auth/login").json(&body)).await
+    }
+
+    /// A new tenant and its owner.
+    pub(crate) async fn client(&self, name: &str) -> Client<'_> {
+        let registered = self.register(name).await.ok();
+        let session = self.log_in(&format!("{name}@acme.example"), PASSWORD).await.ok();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        Client { platform: self, tenant: text(&registered["tenant"]["id"]), token: text(&session["access_token"]) }
+    }
+
+    /// Ids of everything that a tenant has in the database, by collection.
+    pub(crate) async fn traces(&self, tenant: &str) -> BTreeMap<&'static str, Vec<String>> {
+        let mut traces = BTreeMap::new();
+        self.trace::<store::Customer>(tenant, &mut traces).await;
+        self.trace::<store::MeterRecord>(tenant, &mut traces).await;
+        self.trace::<store::PlanVersion>(tenant, &mut traces).await;
+        self.trace::<store::SubscriptionRecord>(tenant, &mut traces).await;
+        self.trace::<store::UsageEvent>(tenant, &mut traces).await;
+        self.trace::<store::Invoice>(tenant, &mut traces).await;
+        self.trace::<store::PaymentAttempt>(tenant, &mut traces).await;
+        self.trace::<store::BillingRun>(tenant, &mut traces).await;
+        self.trace::<store::TestClock>(tenant, &mut traces).await;
+        self.trace::<store::IdempotencyKey>(tenant, &mut traces).await;
+        self.trace::<store::AuditEntry>(tenant, &mut traces).await;
+        self.trace::<store::Event>(tenant, &mut traces).await;
+        self.trace::<store::User>(tenant, &mut traces).await;
+        self.trace::<store::Tenant>(tenant, &mut traces).await;
+        traces
+    }
+
+    async fn trace<R: Record>(&self, tenant: &str, traces: &mut BTreeMap<&'static str, Vec<String>>) {
+        let all = PageRequest { limit: 1_000, starting_after: None, ending_before: None };
+        let page = self.app.billing.store.list::<R>(tenant, ListFilter::default(), &all).await.expect("a list");
+        let rows = page.expect("no cursor").data;
+        traces.insert(R::COLLECTION, rows.iter().map(|row| row.id().to_owned()).collect());
+    }
+}
+
+impl Client<'_> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.platform.request(method, path).bearer_auth(&self.token)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// Creates an object and gives its id.
+    pub(crate) async fn create(&self, path: &str, body: &Value) -> String {
+        let answer = self.post(path, body).await;
+        assert!(answer.status == StatusCode::CREATED || answer.status == StatusCode::ACCEPTED, "{answer:?}");
+        answer.json()["id"].as_str().expect("an id").to_owned()
+    }
+
+    pub(crate) async fn customer(&self, name: &str) -> String {
+        self.create("/v1/customers", &json!({ "name": name, "email": format!("{name}@customers.example") })).await
+    }
+
+    /// A meter `calls` and a plan `pro`: 20.00 a month in advance, 0.10 a call in arrears.
+    pub(crate) async fn catalogue(&self) -> String {
+        self.create("/v1/meters", &json!({ "key": "calls", "aggregation": "count" })).await;
+        self.create("/v1/plans", &plan()).await
+    }
+}
+
+pub(crate) fn plan() -> Value {
+    json!({
+        "key": "pro", "name": "Pro", "currency": "usd", "interval": "month",
+        "prices": [
+            { "key": "base", "kind": "fixed", "timing": "advance", "model": { "type": "flat", "amount": "20.00" } },
+            { "key": "calls", "kind": "usage", "meter": "calls", "timing": "arrears",
+              "model": { "type": "per_unit", "unit_amount": "0.10" } },
+        ],
+    })
+}
+
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, url)
+}
+
+fn config(stack: &Stack) -> AppConfig {
+    let addresses: BTreeMap<_, _> = stack.environment().into_iter().collect();
+    let secret = |name: &str| addresses[name].parse().expect("any text is a secret");
+    AppConfig {
+        environment: Environment::Development,
+        redis_url: secret("REDIS_URL"),
+        redis_prefix: "ratchet".to_owned(),
+        mongodb_uri: secret("MONGODB_URI"),
+        mongodb_database: "ratchet".to_owned(),
+        smtp_url: secret("SMTP_URL"),
+        mail_from: "billing@ratchet.example".to_owned(),
+        // Nothing is charged here: the discard port.
+        stripe_base_url: "http://127.0.0.1:9".to_owned(),
+        stripe_secret_key: None,
+        stripe_secret_key_file: None,
+        metrics_listen: String::new(),
+        log_format: LogFormat::Text,
+    }
+}

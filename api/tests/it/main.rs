@@ -1,0 +1,10 @@
+//! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
+
+mod bad_input;
+mod billing;
+mod document;
+mod harness;
+mod idempotency;
+mod lists;
+mod sign_in;
+mod usage;

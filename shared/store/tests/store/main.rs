@@ -1,0 +1,10 @@
+//! The store against a real server: what a commit promises, numbers, keys, usage, sweeps and lists, and kill -9.
+
+mod commits;
+mod durability;
+mod idempotency;
+mod numbers;
+mod records;
+mod rows;
+mod server;
+mod usage;

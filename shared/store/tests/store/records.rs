@@ -1,0 +1,81 @@
+//! Documents to store, with what a test does not care about filled in.
+
+use std::collections::BTreeMap;
+
+use domain::{InvoiceContent, InvoiceReason, InvoiceStatus};
+use jiff::Timestamp;
+use store::{Customer, Due, Invoice, Notification, NotificationKind, NotificationState};
+
+pub(crate) const TENANT: &str = "ten_1";
+
+/// Far ahead of the server's clock, so that its expiry never takes part in a test.
+pub(crate) fn at(text: &str) -> Timestamp {
+    format!("2100-{text}Z").parse().unwrap()
+}
+
+pub(crate) fn customer(id: &str) -> Customer {
+    Customer {
+        id: id.to_owned(),
+        tenant: TENANT.to_owned(),
+        revision: 1,
+        created: at("01-01T00:00:00"),
+        name: "Ada".to_owned(),
+        email: "ada@example.com".to_owned(),
+        currency: "usd".parse().unwrap(),
+        timezone: "UTC".parse().unwrap(),
+        tax_rate: None,
+        payment_method: None,
+        metadata: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn invoice(id: &str) -> Invoice {
+    let issued_at = at("01-01T00:00:00");
+    Invoice {
+        id: id.to_owned(),
+        tenant: TENANT.to_owned(),
+        revision: 1,
+        created: issued_at,
+        number: String::new(),
+        customer: "cus_1".to_owned(),
+        subscription: "sub_1".to_owned(),
+        boundary: "2100-01-01".parse().unwrap(),
+        billing_run: None,
+        chunk: None,
+        status: InvoiceStatus::Open,
+        content: InvoiceContent {
+            reason: InvoiceReason::Period,
+            issued_at,
+            currency: "usd".parse().unwrap(),
+            tax_rate: None,
+            lines: Vec::new(),
+            subtotal_minor: 100,
+            discount_minor: 0,
+            tax_minor: 0,
+            total_minor: 100,
+            amount_due_minor: 100,
+            engine_version: 1,
+        },
+        collectible: true,
+        attempts: 0,
+        open_attempt: None,
+        paid_at: None,
+        due: Due::never(),
+    }
+}
+
+pub(crate) fn notification(id: &str, due: Due) -> Notification {
+    Notification {
+        id: id.to_owned(),
+        tenant: TENANT.to_owned(),
+        created: at("01-01T00:00:00"),
+        kind: NotificationKind::InvoiceIssued,
+        customer: "cus_1".to_owned(),
+        invoice: "inv_1".to_owned(),
+        attempt: None,
+        chunk: None,
+        state: NotificationState::Pending,
+        sent_at: None,
+        due,
+    }
+}
