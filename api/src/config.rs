@@ -53,3 +53,44 @@ impl AuthConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use app::{Environment, Secret};
+    use ring::rand::SystemRandom;
+    use secrecy::ExposeSecret;
+
+    use super::AuthConfig;
+    use crate::auth::tokens::generate_signing_key;
+
+    fn config(key: Option<&str>, file: Option<&std::path::Path>) -> AuthConfig {
+        AuthConfig {
+            auth_listen: String::new(),
+            auth_signing_key: key.map(|key| key.parse::<Secret>().expect("any text is a secret")),
+            auth_signing_key_file: file.map(ToOwned::to_owned),
+        }
+    }
+
+    #[test]
+    fn production_refuses_to_make_a_key_of_its_own() {
+        let none = config(None, None);
+        let refused = none.signing_key(Environment::Production).expect_err("no key");
+        assert!(refused.to_string().contains("AUTH_SIGNING_KEY"), "{refused}");
+        let made = none.signing_key(Environment::Development).expect("a key");
+        assert!(made.expose_secret().starts_with("-----BEGIN PRIVATE KEY-----"));
+    }
+
+    #[test]
+    fn a_key_comes_from_the_environment_or_a_file_and_is_not_printed() {
+        let pem = generate_signing_key(&SystemRandom::new()).expect("a key");
+        let pem = pem.expose_secret();
+        let given = config(Some(pem), None);
+        assert!(!format!("{given:?}").contains("PRIVATE"), "{given:?}");
+        assert_eq!(given.signing_key(Environment::Production).expect("a key").expose_secret(), pem);
+
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), pem).expect("written");
+        let read = config(None, Some(file.path())).signing_key(Environment::Production).expect("a key");
+        assert_eq!(read.expose_secret(), pem.trim());
+    }
+}

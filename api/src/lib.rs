@@ -16,6 +16,7 @@ mod problems;
 mod read;
 mod resources;
 mod state;
+mod turns;
 mod write;
 
 pub use auth_service::run as run_auth;

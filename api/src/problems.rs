@@ -38,7 +38,6 @@ impl From<StoreError> for Problem {
                 Self::conflict("concurrent_change", "concurrent requests changed the same objects; try again")
             }
             StoreError::Unavailable(_) => {
-                eprintln!("DBG {error}");
                 tracing::warn!(%error, "the database failed a request");
                 Self::unavailable("database_unavailable", "the database does not answer now")
             }

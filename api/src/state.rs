@@ -6,10 +6,13 @@ use app::App;
 use jiff::Timestamp;
 use reqwest::redirect::Policy;
 
-use crate::auth::{
-    caller::{AccessTokens, Authenticates},
-    jwks_client::{JwksClient, Pace},
-    tokens::Realm,
+use crate::{
+    auth::{
+        caller::{AccessTokens, Authenticates},
+        jwks_client::{JwksClient, Pace},
+        tokens::Realm,
+    },
+    turns::Turns,
 };
 
 /// The auth service is next door: longer than this it is away.
@@ -32,6 +35,8 @@ pub(crate) struct Gateway {
     pub auth_url: String,
     /// Speaks to the auth service.
     pub http: reqwest::Client,
+    /// Keeps writers of one tenant apart once they collided.
+    pub turns: Turns,
     access_tokens: AccessTokens,
 }
 
@@ -49,7 +54,8 @@ impl Gateway {
             .build()?;
         let auth_url = auth_url.trim_end_matches('/').to_owned();
         let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
-        Ok(Self { app, access_tokens: AccessTokens::Remote(keys.clone()), keys, auth_url, http })
+        let access_tokens = AccessTokens::Remote(keys.clone());
+        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), access_tokens })
     }
 }
 

@@ -32,8 +32,8 @@ use crate::{
 /// How often a write is decided again after a concurrent change came first.
 const TRIES: u32 = 8;
 
-/// Pause before the second try; it doubles with every further one. Less than one transaction takes, and in the end more
-/// than the transactions of all who wait for the same document.
+/// Pause before the second try; it doubles with every further one, from about one transaction to many: those who are still
+/// in the way are in other processes.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
 /// What a use case decides on.
@@ -166,10 +166,14 @@ impl Writer {
     ) -> Result<Response, Problem> {
         let livemode = read::livemode(gateway, &self.caller.tenant).await?;
         let mut tries = 1;
+        let mut turn = None;
         loop {
             match self.attempt(gateway, (claim, livemode), write).await {
                 // A name that was taken meanwhile is the use case's to refuse, once it sees it.
                 Err(BillingError::Store(StoreError::Conflict(_) | StoreError::Duplicate(_))) if tries < TRIES => {
+                    if turn.is_none() {
+                        turn = Some(gateway.turns.take(&self.caller.tenant).await);
+                    }
                     tokio::time::sleep(pause(tries)).await;
                     tries += 1;
                 }

@@ -39,7 +39,7 @@ async fn a_subscription_issues_its_initial_invoice_on_the_tenants_clock() {
         (&invoice["subtotal_minor"], &invoice["tax_minor"], &invoice["amount_due_minor"]),
         (&json!(1000), &json!(190), &json!(1190))
     );
-    assert_eq!(invoice["lines"][0]["explain"], "20.00 x 15/30 = 10.00");
+    assert_eq!(invoice["lines"][0]["explain"], "1 x 20.00 x 15/30 = 10.00");
     let explanation =
         client.get(&format!("/v1/invoices/{}/explain", invoice["id"].as_str().expect("an id"))).await.ok();
     assert_eq!(explanation["lines"][0]["explain"], invoice["lines"][0]["explain"]);

@@ -9,14 +9,14 @@ use super::{
     books::{Books, Counts, Invoice, Mails},
     checks::Check,
     processes::Addresses,
-    run::Finished,
+    run::Run,
     setup::Changed,
 };
 
 /// Prints what was billed, by local month of the boundary, and the sums.
-pub(super) fn print(books: &Books, finished: &Finished, changed: &Changed, before: &Counts) {
+pub(super) fn print(books: &Books, run: &Run, changed: &Changed, before: &Counts) {
     println!("{}", months(&books.invoices));
-    println!("{}", sums(books, finished));
+    println!("{}", sums(books, run));
     if changed.customers == 0 && changed.events == 0 && changed.subscriptions == 0 {
         let new_charges = books.ledger.succeeded - before.charges;
         let mails = |mails: Option<Mails>| mails.unwrap_or_default().distinct;
@@ -44,15 +44,13 @@ fn months(invoices: &[Invoice]) -> Table {
     table
 }
 
-fn sums(books: &Books, finished: &Finished) -> Table {
+fn sums(books: &Books, run: &Run) -> Table {
     let invoices = &books.invoices;
     let count = |keep: &dyn Fn(&Invoice) -> bool| invoices.iter().filter(|invoice| keep(invoice)).count();
     let sum = |keep: &dyn Fn(&Invoice) -> bool| -> i64 {
         invoices.iter().filter(|invoice| keep(invoice)).map(|invoice| invoice.amount_due_minor).sum()
     };
     let initial = count(&|invoice| invoice.reason == "subscription_create");
-    let seconds = finished.took.as_secs_f64();
-    let per_second = finished.run.totals.invoiced as f64 / seconds.max(f64::EPSILON);
     let mut table = table(["total", ""]);
     let rows = [
         ("subscriptions", initial.to_string()),
@@ -64,7 +62,7 @@ fn sums(books: &Books, finished: &Finished) -> Table {
         ("declined payments", count(&Invoice::is_declined).to_string()),
         ("mails", books.mails.map_or("not counted".to_owned(), |mails| mails.distinct.to_string())),
         ("dead letters", books.dead_letters.to_string()),
-        ("run", format!("{} invoices in {seconds:.1} s, {per_second:.0} a second", finished.run.totals.invoiced)),
+        ("invoices per second", run.rate_per_second.map_or("none".to_owned(), |rate| rate.round().to_string())),
     ];
     for (name, value) in rows {
         table.add_row(row(name, [value]));

@@ -1,9 +1,13 @@
 //! The plumbing port of every role: `/metrics`, `/livez`, `/readyz`.
 
+use std::time::Duration;
+
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use tokio::net::TcpListener;
 
 use crate::{App, MetricsHandle, Shutdown};
+
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Plumbing {
@@ -23,13 +27,24 @@ pub async fn serve_plumbing(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let plumbing = Plumbing { app, metrics, shutdown: shutdown.clone() };
+    let upkeep = tokio::spawn(keep_up(plumbing.metrics.clone()));
     let router = Router::new()
         .route("/metrics", get(async |State(plumbing): State<Plumbing>| plumbing.metrics.render()))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
         .with_state(plumbing);
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    upkeep.abort();
     Ok(())
+}
+
+/// Folds recorded samples together now and then, so that a role that nobody scrapes does not keep them all.
+async fn keep_up(metrics: MetricsHandle) {
+    let mut interval = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        interval.tick().await;
+        metrics.run_upkeep();
+    }
 }
 
 async fn ready(State(plumbing): State<Plumbing>) -> (StatusCode, String) {

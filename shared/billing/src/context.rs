@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use std::time::Duration;
+
 use gateways::{mail::SmtpMailer, payment::StripeGateway};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
 
 use crate::{BillingError, jobs::DispatchEvents};
 
+/// Events of one moment travel together: a tenant's many small changes make few dispatches.
+const DISPATCH_AFTER: Duration = Duration::from_millis(250);
 /// How often a use case loads and decides again after a concurrent change.
 const CONFLICT_TRIES: u32 = 8;
 /// How long it waits before that, times the tries made: about as long as the transaction takes that came first.
@@ -57,7 +61,7 @@ impl Billing {
     pub async fn commit<T>(&self, change: Change<T>) -> Result<T, BillingError> {
         let Change { result, unit, mut follow_up } = change;
         for tenant in unit.event_tenants() {
-            follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?);
+            follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?.after(DISPATCH_AFTER));
         }
         self.store.commit(unit).await?;
         self.hint(follow_up).await;

@@ -3,15 +3,23 @@
 use std::time::Duration;
 
 use bson::{Document, doc};
-use mongodb::{IndexModel, options::IndexOptions};
+use mongodb::{
+    IndexModel,
+    error::{Error, ErrorKind},
+    options::IndexOptions,
+};
 
 use crate::{Record, Store, StoreError};
 use crate::{
-    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, customers::Customer, events::Event,
-    idempotency_keys::IdempotencyKey, invoices::Invoice, meters::MeterRecord, notifications::Notification,
-    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Tick, subscriptions::SubscriptionRecord,
-    test_clocks::TestClock, usage_events::UsageEvent, users::User,
+    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, counters::Counter, customers::Customer,
+    events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice, meters::MeterRecord,
+    notifications::Notification, payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule,
+    schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock,
+    usage_events::UsageEvent, usage_passes::UsagePass, users::User,
 };
+
+/// The server's code for creating a collection that exists.
+const NAMESPACE_EXISTS: i32 = 48;
 
 fn index(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
@@ -38,11 +46,15 @@ fn expires() -> IndexModel {
 }
 
 impl Store {
-    /// Creates every index that is missing. Idempotent; safe to run from several processes.
+    /// Creates every collection and index that is missing. Idempotent; safe to run from several processes.
     ///
     /// # Errors
     /// `Unavailable`, or `Duplicate` when stored data violates a unique index.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.ensure_collection::<Tenant>().await?;
+        self.ensure_collection::<Counter>().await?;
+        self.ensure_collection::<UsagePass>().await?;
+        self.ensure_collection::<Schedule>().await?;
         self.ensure::<User>([unique(doc! { "email": 1 })]).await?;
         self.ensure::<Customer>([list()]).await?;
         self.ensure::<MeterRecord>([unique(doc! { "tenant": 1, "meter.key": 1 }), list()]).await?;
@@ -73,5 +85,14 @@ impl Store {
     async fn ensure<R: Record>(&self, indexes: impl IntoIterator<Item = IndexModel>) -> Result<(), StoreError> {
         self.collection::<R>().create_indexes(indexes).await?;
         Ok(())
+    }
+
+    /// Creates a collection without indexes of its own, if it is missing: created by the first transaction that writes to it,
+    /// it would abort every other one that does.
+    async fn ensure_collection<R: Record>(&self) -> Result<(), StoreError> {
+        match self.database().create_collection(R::COLLECTION).await.map_err(|error| *error.kind) {
+            Err(ErrorKind::Command(error)) if error.code == NAMESPACE_EXISTS => Ok(()),
+            outcome => Ok(outcome.map_err(Error::from)?),
+        }
     }
 }

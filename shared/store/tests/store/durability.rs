@@ -32,12 +32,14 @@ async fn kill9_in_the_middle_of_writing_loses_nothing_acknowledged() {
         while progress.acknowledged.load(Ordering::SeqCst) < ENOUGH {
             tokio::task::yield_now().await;
         }
-        tokio::task::block_in_place(|| server.mongo.kill9().unwrap());
         progress.killed.store(true, Ordering::SeqCst);
+        tokio::task::block_in_place(|| {
+            server.mongo.kill9().unwrap();
+            server.mongo.restart().unwrap();
+        });
     };
     let writers = join_all((0..3).map(|writer| write(&store, writer, &progress)));
     let (acknowledged, ()) = tokio::time::timeout(PATIENCE, futures::future::join(writers, kill)).await.unwrap();
-    tokio::task::block_in_place(|| server.mongo.restart().unwrap());
 
     let store = server.store("durable").await;
     let request = PageRequest { limit: 10_000, starting_after: None, ending_before: None };
@@ -56,10 +58,13 @@ async fn kill9_in_the_middle_of_writing_loses_nothing_acknowledged() {
     assert_eq!(names(customers.iter().map(|customer| customer.id.as_str()).collect()), of_invoices);
 }
 
-/// Writes until the server is killed; returns the invoices whose commit was acknowledged.
+/// Writes until the server is killed, the last unit across its death; returns the invoices whose commit was acknowledged.
 async fn write(store: &Store, writer: usize, progress: &Progress) -> Vec<String> {
     let mut acknowledged = Vec::new();
     for number in 0.. {
+        if progress.killed.load(Ordering::SeqCst) {
+            break;
+        }
         let id = format!("inv_{writer}_{number}");
         let mut unit = UnitOfWork::default();
         unit.insert_invoice(&invoice(&id)).unwrap();
@@ -70,7 +75,8 @@ async fn write(store: &Store, writer: usize, progress: &Progress) -> Vec<String>
                 progress.acknowledged.fetch_add(1, Ordering::SeqCst);
             }
             Err(StoreError::Conflict(_)) => {}
-            Err(StoreError::Unavailable(_)) if progress.killed.load(Ordering::SeqCst) => break,
+            // Whether it was written is not known: then either all of it was or nothing.
+            Err(StoreError::Unavailable(_)) if progress.killed.load(Ordering::SeqCst) => {}
             Err(error) => panic!("{error}"),
         }
     }
