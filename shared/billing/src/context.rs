@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use std::time::Duration;
-
 use gateways::{mail::SmtpMailer, payment::StripeGateway};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
