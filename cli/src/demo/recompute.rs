@@ -67,7 +67,7 @@ fn lines_minor(lines: i64, maximum_minor: i64) -> i64 {
 
 /// 500.00 for a full month; in the month of the start, in proportion to the days that are left of it.
 fn maximum_minor(month: Date, start: Date) -> i64 {
-    const FULL: i64 = 500_00;
+    const FULL: i64 = 50_000;
     let days = i64::from(month.days_in_month());
     let next_month = month.saturating_add(1.month());
     let part = if start > month { i64::from((next_month - start).get_days()) } else { days };
