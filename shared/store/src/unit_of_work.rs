@@ -7,7 +7,7 @@
 use bson::{Document, doc};
 use mongodb::{
     Client, ClientSession, Namespace,
-    error::{Error, ErrorKind, PartialBulkWriteResult, UNKNOWN_TRANSACTION_COMMIT_RESULT},
+    error::UNKNOWN_TRANSACTION_COMMIT_RESULT,
     options::{DeleteOneModel, InsertOneModel, ReplaceOneModel, WriteModel},
 };
 
@@ -84,7 +84,8 @@ impl UnitOfWork {
         self.inserts.is_empty() && self.replaces.is_empty() && self.deletes.is_empty() && self.invoices.is_empty()
     }
 
-    fn models(self, database: &str) -> Vec<WriteModel> {
+    /// The replacements, and everything else.
+    fn models(self, database: &str) -> (Vec<WriteModel>, Vec<WriteModel>) {
         let namespace = |collection: &str| Namespace::new(database, collection);
         let replaces = self.replaces.into_iter().map(|(collection, filter, replacement)| {
             WriteModel::ReplaceOne(
@@ -102,7 +103,7 @@ impl UnitOfWork {
         let deletes = self.deletes.into_iter().map(|(collection, filter)| {
             WriteModel::DeleteOne(DeleteOneModel::builder().namespace(namespace(collection)).filter(filter).build())
         });
-        replaces.chain(inserts).chain(deletes).collect()
+        (replaces.collect(), inserts.chain(deletes).collect())
     }
 }
 
@@ -130,33 +131,25 @@ impl Store {
 
     async fn write(&self, mut unit: UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
         number_invoices(self, &mut unit, session).await?;
-        let expected = i64::try_from(unit.replaces.len()).unwrap_or(i64::MAX);
-        let models = unit.models(self.database().name());
-        let client: &Client = self.client();
-        let written = client.bulk_write(models).ordered(true).session(&mut *session).await;
-        let matched = match &written {
-            Ok(result) => Some(result.matched_count),
-            Err(error) => matched_before(error),
-        };
-        // Replacements go first. Where one was not at the loaded revision, whoever moved it on has often inserted the same
-        // documents as well: that is a change that came first, whatever the inserts behind it say.
-        match matched {
-            Some(matched) if matched != expected => {
-                Err(StoreError::Conflict(format!("{matched} of {expected} documents were at the loaded revision")))
-            }
-            _ => written.map(drop).map_err(StoreError::from),
+        let (replaces, rest) = unit.models(self.database().name());
+        let expected = i64::try_from(replaces.len()).unwrap_or(i64::MAX);
+        // Replacements go first and alone. Where one is not at the loaded revision, whoever moved it on has often inserted
+        // the same documents as well: that is a change that came first, and must not be taken for a duplicate.
+        let matched = self.bulk_write(replaces, session).await?;
+        if matched != expected {
+            return Err(StoreError::Conflict(format!("{matched} of {expected} documents were at the loaded revision")));
         }
+        self.bulk_write(rest, session).await?;
+        Ok(())
     }
-}
 
-/// How many replacements had matched when an insert behind them failed; unknown for any other failure.
-fn matched_before(error: &Error) -> Option<i64> {
-    match &*error.kind {
-        ErrorKind::BulkWrite(bulk) if !bulk.write_errors.is_empty() => match bulk.partial_result.as_ref()? {
-            PartialBulkWriteResult::Summary(done) => Some(done.matched_count),
-            PartialBulkWriteResult::Verbose(done) => Some(done.summary.matched_count),
-        },
-        _ => None,
+    /// Writes in one round trip; returns how many documents to replace were found.
+    async fn bulk_write(&self, models: Vec<WriteModel>, session: &mut ClientSession) -> Result<i64, StoreError> {
+        if models.is_empty() {
+            return Ok(0);
+        }
+        let client: &Client = self.client();
+        Ok(client.bulk_write(models).ordered(true).session(session).await?.matched_count)
     }
 }
 

@@ -114,6 +114,11 @@ async fn a_failure_goes_on_alone(world: &World) {
     }
     let totals = world.drive("run_1", Repeat::Once).await;
     assert_eq!((totals.paid, totals.payment_failed), (3, 0));
+    // Killed between settling and counting: the redelivered job counts.
+    let chunks = world.database.collection::<bson::Document>("chunks");
+    chunks.update_one(bson::doc! {}, bson::doc! { "$set": { "counts.paid": 2_i64 } }).await.unwrap();
+    assert_eq!(world.collect(&alone[0].id, WALL).await.unwrap(), Progress::Done);
+    assert_eq!(world.chunks("run_1").await[0].counts.paid, 3);
     for name in ["ok", "before", "after"] {
         let id = format!("inv_20260801p{name}");
         assert_eq!((world.invoice(&id).await.attempts, charges_of(world, &id).await), (1, 1), "{name}");

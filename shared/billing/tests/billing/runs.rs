@@ -95,24 +95,26 @@ async fn a_creation_during_a_run(world: &World) {
 
 const BASE: &str = r#"{"key":"base","kind":"fixed","timing":"advance","model":{"type":"flat","amount":"20.00"}}"#;
 
+/// In the future, so that nothing is billed and the customer alone stands between them.
+const SOON: &str = "2026-09-01T00:00:00Z";
+
 async fn of_two_subscriptions_to_one_meter_one_is_refused(world: &World) {
     world.set_up().await;
     world.customer("cus_1", "pm_sandbox_ok").await;
-    let subscribe = |id: &'static str| world.subscribe(id, ("cus_1", "dev"), START);
+    let subscribe = |id: &'static str| world.subscribe(id, ("cus_1", "dev"), SOON);
     let outcomes = join3(subscribe("sub_1"), subscribe("sub_2"), subscribe("sub_3")).await;
     let outcomes = [outcomes.0, outcomes.1, outcomes.2];
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
     for error in outcomes.into_iter().filter_map(Result::err) {
         // The loser decides again, and is then told why.
         if error.is_conflict() {
-            let again = world.subscribe("sub_4", ("cus_1", "dev"), START).await;
+            let again = world.subscribe("sub_4", ("cus_1", "dev"), SOON).await;
             assert!(matches!(again, Err(BillingError::Rule { code: "meter_in_use", .. })), "{again:?}");
         } else {
             assert!(matches!(error, BillingError::Rule { code: "meter_in_use", .. }), "{error}");
         }
     }
     assert_eq!(world.all::<SubscriptionRecord>().await.len(), 1);
-    assert_eq!(world.all::<Invoice>().await.len(), 1);
 }
 
 /// More customers than a chunk takes: planned by two at once, none is left out and none is planned twice.

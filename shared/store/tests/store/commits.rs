@@ -1,10 +1,10 @@
 //! A unit of work is written as a whole or not at all, and says why not.
 
 use futures::future::join_all;
-use store::{Customer, Invoice, Store, StoreError, UnitOfWork};
+use store::{Customer, Due, Invoice, Store, StoreError, UnitOfWork};
 
 use crate::{
-    records::{TENANT, customer, invoice},
+    records::{TENANT, customer, invoice, notification},
     server::Server,
 };
 
@@ -74,6 +74,8 @@ async fn a_conflict_is_told_from_the_duplicate_it_brings(store: &Store) {
     let work = || {
         let mut unit = renamed(loaded.clone(), "worked on");
         unit.insert(&customer("cus_2")).unwrap();
+        unit.insert(&notification("ntf_1", Due::never())).unwrap();
+        unit.insert_invoice(&invoice("inv_1")).unwrap();
         unit
     };
     store.commit(work()).await.unwrap();
