@@ -1,7 +1,7 @@
 //! Runs and creations at once: whoever comes first bills, the other finds nothing.
 
 use billing::BillingError;
-use futures::future::{join, join3};
+use futures::future::join;
 use store::{ChunkState, Invoice, ListFilter, PageRequest, SubscriptionRecord};
 
 use crate::{
@@ -101,20 +101,17 @@ const SOON: &str = "2026-09-01T00:00:00Z";
 async fn of_two_subscriptions_to_one_meter_one_is_refused(world: &World) {
     world.set_up().await;
     world.customer("cus_1", "pm_sandbox_ok").await;
-    let subscribe = |id: &'static str| world.subscribe(id, ("cus_1", "dev"), SOON);
-    let outcomes = join3(subscribe("sub_1"), subscribe("sub_2"), subscribe("sub_3")).await;
-    let outcomes = [outcomes.0, outcomes.1, outcomes.2];
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
-    for error in outcomes.into_iter().filter_map(Result::err) {
-        // The loser decides again, and is then told why.
-        if error.is_conflict() {
-            let again = world.subscribe("sub_4", ("cus_1", "dev"), SOON).await;
-            assert!(matches!(again, Err(BillingError::Rule { code: "meter_in_use", .. })), "{again:?}");
-        } else {
-            assert!(matches!(error, BillingError::Rule { code: "meter_in_use", .. }), "{error}");
-        }
-    }
-    assert_eq!(world.all::<SubscriptionRecord>().await.len(), 1);
+    // Neither sees the other when it decides.
+    let one = world.decide_subscription("sub_1", ("cus_1", "dev"), SOON).await.unwrap();
+    let other = world.decide_subscription("sub_2", ("cus_1", "dev"), SOON).await.unwrap();
+    let (one, other) = join(world.billing.commit(one), world.billing.commit(other)).await;
+    let (won, lost) = if one.is_ok() { (one, other) } else { (other, one) };
+    let stored: Vec<String> = world.all::<SubscriptionRecord>().await.into_iter().map(|record| record.id).collect();
+    assert_eq!(stored, [won.unwrap().id]);
+    assert!(lost.unwrap_err().is_conflict());
+    // The loser decides again, and is then told why.
+    let again = world.subscribe("sub_2", ("cus_1", "dev"), SOON).await;
+    assert!(matches!(again, Err(BillingError::Rule { code: "meter_in_use", .. })), "{again:?}");
 }
 
 /// More customers than a chunk takes: planned by two at once, none is left out and none is planned twice.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use billing::{
-    Actor, Billing, BillingError, NewBillingRun, NewCustomer, NewSubscription, NewTenant, NewUsageEvent, TenantTime,
-    UsageSubject,
+    Actor, Billing, BillingError, Change, NewBillingRun, NewCustomer, NewSubscription, NewTenant, NewUsageEvent,
+    TenantTime, UsageSubject,
 };
 use domain::{BillingCycle, Meter, Plan};
 use jiff::Timestamp;
@@ -101,6 +101,17 @@ impl World {
         (customer, plan): (&str, &str),
         start: &str,
     ) -> Result<SubscriptionRecord, BillingError> {
+        let change = self.decide_subscription(id, (customer, plan), start).await?;
+        self.billing.commit(change).await
+    }
+
+    /// Decides a subscription's creation; it is not committed yet.
+    pub(crate) async fn decide_subscription(
+        &self,
+        id: &str,
+        (customer, plan): (&str, &str),
+        start: &str,
+    ) -> Result<Change<SubscriptionRecord>, BillingError> {
         let new = NewSubscription {
             customer: customer.to_owned(),
             plan: plan.to_owned(),
@@ -110,8 +121,7 @@ impl World {
             metadata: BTreeMap::new(),
         };
         let (store, time) = (&self.billing.store, self.time().await);
-        let change = billing::create_subscription(store, &actor(), &time, (id.to_owned(), new)).await?;
-        self.billing.commit(change).await
+        billing::create_subscription(store, &actor(), &time, (id.to_owned(), new)).await
     }
 
     /// A customer `cus_{name}` with a subscription `sub_{name}` to a plan since a start.
