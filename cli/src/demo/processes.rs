@@ -173,6 +173,11 @@ fn write_environment(folder: &Path, environment: &[(String, String)]) -> anyhow:
 }
 
 impl Site {
+    /// Says something above the progress bars, or by itself where there is no terminal to draw them on.
+    fn tell(&self, notice: &str) {
+        if self.notices.is_hidden() { eprintln!("{notice}") } else { self.notices.println(notice) }
+    }
+
     fn command(&self, name: &str) -> anyhow::Result<Command> {
         let log = File::options().create(true).append(true).open(self.folder.join(format!("logs/{name}.log")))?;
         let mut command = Command::new(std::env::current_exe()?);
@@ -235,7 +240,7 @@ async fn watch(site: Arc<Site>, role: Role, mut child: Child) -> anyhow::Result<
         }
         child = site.spawn(&role)?;
         let number = child.id().unwrap_or_default();
-        site.notices.println(format!("  {} died ({status}); started another, process {number}", role.name));
+        site.tell(&format!("  {} died ({status}); started another, process {number}", role.name));
         tokio::time::sleep(Duration::from_millis(100) * restarts).await;
     }
 }
