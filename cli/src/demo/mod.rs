@@ -40,6 +40,9 @@ pub(crate) struct DemoArgs {
     /// Scheduler processes.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=4))]
     schedulers: u16,
+    /// Listen on any free ports rather than on 3000, 3005 and 12111; for demos that run side by side.
+    #[arg(long)]
+    free_ports: bool,
     /// Bill only the first so many accounts of the data; all of them if left out.
     #[arg(long)]
     accounts: Option<usize>,
@@ -56,7 +59,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     app::init_tls();
     let shutdown = app::on_signal()?;
     let notices = ProgressBar::new_spinner();
-    let fleet = Fleet { workers: args.workers, schedulers: args.schedulers };
+    let fleet = Fleet { workers: args.workers, schedulers: args.schedulers, free_ports: args.free_ports };
     eprintln!("Starting gateway, auth, api, {} worker(s), {} scheduler(s)", args.workers, args.schedulers);
     let mut processes = Processes::start(&args.data_dir, fleet, notices).await?;
     let addresses = processes.addresses.clone();

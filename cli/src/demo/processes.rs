@@ -30,6 +30,8 @@ const MAX_RESTARTS: u32 = 20;
 pub(super) struct Fleet {
     pub workers: u16,
     pub schedulers: u16,
+    /// Whether to listen on any free ports rather than on the usual ones.
+    pub free_ports: bool,
 }
 
 /// Where the demo's processes listen.
@@ -71,7 +73,12 @@ impl Processes {
     /// are printed above the progress bars of `notices`.
     pub(super) async fn start(folder: &Path, fleet: Fleet, notices: ProgressBar) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder.join("logs"))?;
-        let addresses = Addresses { api: free(3000).await?, auth: free(3005).await?, gateway: free(12111).await? };
+        let usual = |port: u16| if fleet.free_ports { 0 } else { port };
+        let addresses = Addresses {
+            api: free(usual(3000)).await?,
+            auth: free(usual(3005)).await?,
+            gateway: free(usual(12111)).await?,
+        };
         let stop = CancellationToken::new();
         let environment = shared_environment(folder, &addresses);
         write_environment(folder, &environment)?;

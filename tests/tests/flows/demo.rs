@@ -36,7 +36,7 @@ struct Demo<'a> {
 impl<'a> Demo<'a> {
     fn start(services: &Services, folder: &'a Path, arguments: &[&str]) -> Result<Self> {
         let mut process = Command::new(binary()?)
-            .args(["demo", "--once", "--accounts", ACCOUNTS])
+            .args(["demo", "--once", "--free-ports", "--accounts", ACCOUNTS])
             .args(arguments)
             .envs(services.environment())
             .env("RATCHET_DEMO_DATA", folder)
