@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use app::{App, Shutdown};
 use billing::jobs::{self, queues};
-use queue::{WorkerConfig, Workers};
+use queue::{WorkerConfig, WorkerHealth, Workers};
 
 use context::Context;
 
@@ -39,7 +39,15 @@ pub async fn run(app: App, queues: Vec<String>, shutdown: Shutdown) -> anyhow::R
         config = config.queue(queue, slots);
     }
     let client = app.billing.queue.clone();
-    Ok(Workers { client, registry: jobs::registry(), context: Context { app }, config }.run(shutdown).await?)
+    Ok(Workers {
+        client,
+        registry: jobs::registry(),
+        context: Context { app },
+        config,
+        health: WorkerHealth::default(),
+    }
+    .run(shutdown)
+    .await?)
 }
 
 /// Every queue there is.

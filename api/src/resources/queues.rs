@@ -48,7 +48,7 @@ async fn list_queues(
     let mut rows = Vec::with_capacity(queues::ALL.len());
     for name in queues::ALL {
         let depth = gateway.app.billing.queue.depth(name).await.map_err(BillingError::from)?;
-        let queue::Depth { ready, scheduled, running, dead } = depth;
+        let queue::Depth { ready, scheduled, running, dead, .. } = depth;
         rows.push(Queue { name, object: "queue", ready, scheduled, running, dead });
     }
     let has_more = false;

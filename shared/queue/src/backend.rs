@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -148,7 +149,8 @@ impl Unsettled {
         Self {
             settlement: Some(Settlement {
                 token: delivery.token,
-                holds_key: delivery.entry.holds_key_while_running(),
+                lease: Arc::clone(&delivery.lease),
+                plain: delivery.entry.ends_plainly(),
                 verdict: Verdict::Release,
                 ran: None,
             }),

@@ -37,7 +37,17 @@ const CALLS_IN_FLIGHT: usize = 4;
 /// Messages per pipeline when publishing.
 const MESSAGES_PER_PIPELINE: usize = 500;
 
-static ENQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/enqueue.lua")));
+static ENQUEUE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua"))));
+
+/// A script, so that all counts are of one moment, and also when memory is full.
+static DEPTH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        "#!lua flags=no-writes,allow-oom\n",
+        include_str!("lua/lines.lua"),
+        include_str!("lua/depth.lua")
+    ))
+});
 
 /// A connection to the queues under one key prefix. Cheap to clone; reconnects by itself.
 #[derive(Clone)]
@@ -52,6 +62,8 @@ pub struct QueueClient {
 pub struct Depth {
     /// Due and waiting for a worker.
     pub ready: u64,
+    /// Due, and held back by a limit or because their type is paused.
+    pub limited: u64,
     /// Waiting for their time: delayed, snoozed or between attempts. Includes what became due while
     /// no worker had room.
     pub scheduled: u64,
@@ -157,11 +169,12 @@ impl QueueClient {
     async fn enqueue_chunk(&self, queue: &str, chunk: &[usize], jobs: &[NewJob]) -> Result<Vec<usize>, QueueError> {
         let keys = self.keys.queue(queue);
         let mut call = ENQUEUE.prepare_invoke();
-        call.key(&keys.ready).key(&keys.scheduled).key(&keys.unique).key(&keys.wake);
-        for &index in chunk {
-            let job = &jobs[index];
-            let draft = job.draft();
-            call.arg(job.delay_ms()).arg(draft.unique_field()).arg(draft.tail());
+        call.key(&keys.base);
+        for run in chunk.chunk_by(|&one, &next| jobs[one].is_like(&jobs[next])) {
+            jobs[run[0]].write_kind(&mut call, run.len());
+            for &index in run {
+                jobs[index].write(&mut call);
+            }
         }
         let duplicates: Vec<usize> =
             call.invoke_async(&mut self.connection.clone()).await.map_err(QueueError::redis("enqueueing"))?;
@@ -174,14 +187,12 @@ impl QueueClient {
     /// [`QueueError::Unavailable`].
     pub async fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
         let keys: Arc<QueueKeys> = self.keys.queue(queue);
-        let mut pipe = redis::pipe();
-        for lane in &keys.ready {
-            pipe.llen(lane);
-        }
-        pipe.zcard(&keys.scheduled).hlen(&keys.running).hlen(&keys.dead);
-        let (high, normal, low, scheduled, running, dead): (u64, u64, u64, u64, u64, u64) =
-            pipe.query_async(&mut self.connection.clone()).await.map_err(QueueError::redis("counting jobs"))?;
-        Ok(Depth { ready: high + normal + low, scheduled, running, dead })
+        let (ready, limited, scheduled, running, dead): (u64, u64, u64, u64, u64) = DEPTH
+            .key(&keys.base)
+            .invoke_async(&mut self.connection.clone())
+            .await
+            .map_err(QueueError::redis("counting jobs"))?;
+        Ok(Depth { ready, limited, scheduled, running, dead })
     }
 
     /// The id that lives beside the queues and is lost with them: where it is missing or not the one

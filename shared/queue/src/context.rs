@@ -4,7 +4,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::entry::Entry;
+use crate::delivery::Delivery;
 
 /// The run a handler is in. Passed to [`crate::Handler::run`].
 #[derive(Debug, Clone)]
@@ -31,28 +31,26 @@ pub struct JobContext {
     lost: CancellationToken,
 }
 
-/// The signals of one run, as the worker wires them up.
-pub(crate) struct Signals {
-    /// Set when the worker is asked to stop.
-    pub(crate) draining: CancellationToken,
-    /// Set when the lease of this run is known to be gone.
-    pub(crate) lost: CancellationToken,
-}
-
 impl JobContext {
-    pub(crate) fn new(entry: &Entry, policy: (&'static str, u32), queue: &str, signals: Signals) -> Self {
+    pub(crate) fn new(
+        delivery: &Delivery,
+        policy: (&'static str, u32),
+        queue: &str,
+        draining: CancellationToken,
+    ) -> Self {
+        let Delivery { id, attempt, entry, lost, .. } = delivery;
         Self {
-            id: entry.id.clone(),
+            id: id.clone(),
             name: policy.0,
             queue: queue.to_owned(),
-            attempt: entry.attempt,
+            attempt: *attempt,
             max_attempts: policy.1,
             tenant: entry.tenant.clone(),
             request_id: entry.meta.request_id.clone(),
             trace_parent: entry.meta.trace_parent.clone(),
             parent: entry.meta.parent.clone(),
-            draining: signals.draining,
-            lost: signals.lost,
+            draining,
+            lost: lost.clone(),
         }
     }
 

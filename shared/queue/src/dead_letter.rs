@@ -14,7 +14,8 @@ use crate::keys::QueueKeys;
 /// Most dead letters one call reads: each may carry a full payload.
 const MAX_PAGE: usize = 1_000;
 
-static REQUEUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/requeue.lua")));
+static REQUEUE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/requeue.lua"))));
 
 /// A job that will not run again unless someone requeues it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl QueueClient {
             return Ok(Vec::new());
         }
         let index: Vec<(String, i64)> = redis::cmd("ZREVRANGE")
-            .arg(&keys.buried)
+            .arg(&keys.dead)
             .arg(0)
             .arg(limit - 1)
             .arg("WITHSCORES")
@@ -88,8 +89,8 @@ impl QueueClient {
     pub async fn dead_letter(&self, queue: &str, id: &str) -> Result<Option<DeadLetter>, QueueError> {
         let keys = self.keys.queue(queue);
         let (entry, at): (Option<Vec<u8>>, Option<i64>) = redis::pipe()
-            .hget(&keys.dead, id)
-            .zscore(&keys.buried, id)
+            .hget(&keys.jobs, id)
+            .zscore(&keys.dead, id)
             .query_async(&mut self.connection.clone())
             .await
             .map_err(QueueError::redis("reading a dead letter"))?;
@@ -103,11 +104,7 @@ impl QueueClient {
     pub async fn requeue_dead(&self, queue: &str, id: &str) -> Result<Requeued, QueueError> {
         let keys = self.keys.queue(queue);
         let answer: String = REQUEUE
-            .key(&keys.ready)
-            .key(&keys.dead)
-            .key(&keys.buried)
-            .key(&keys.unique)
-            .key(&keys.wake)
+            .key(&keys.base)
             .arg(id)
             .invoke_async(&mut self.connection.clone())
             .await
@@ -122,7 +119,7 @@ impl QueueClient {
 
     async fn dead_entries(&self, keys: &QueueKeys, ids: &[&str]) -> Result<Vec<Option<Vec<u8>>>, QueueError> {
         redis::cmd("HMGET")
-            .arg(&keys.dead)
+            .arg(&keys.jobs)
             .arg(ids)
             .query_async(&mut self.connection.clone())
             .await
@@ -147,7 +144,7 @@ impl DeadLetter {
             Ok(entry) => {
                 letter.job = entry.job;
                 letter.tenant = entry.tenant;
-                letter.attempts = entry.attempt;
+                letter.attempts = entry.spent;
                 letter.payload = entry.payload;
                 let notes = entry.history.iter();
                 letter.history = notes.filter_map(|note| serde_json::from_str(note).ok()).collect();

@@ -2,20 +2,36 @@
 //!
 //! **Invariant:** every delivery is settled exactly once, also when its future is dropped unfinished.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::entry::Entry;
+use crate::stats::Counter;
 
 /// The fencing token of a claim. Unique within a queue, growing; it never goes back, even if Redis
 /// loses its data, because it is at least Redis's time in microseconds.
 pub(crate) type Token = u64;
 
+/// The name of a claim in Redis: `<token>:<id>:<attempt>:<worker>`.
+pub(crate) type Lease = Arc<str>;
+
+/// The token, id and attempt that a lease names, or nothing if it is no lease.
+pub(crate) fn read_lease(lease: &str) -> Option<(Token, &str, u32)> {
+    let mut parts = lease.splitn(4, ':');
+    let (token, id, attempt) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((token.parse().ok()?, id, attempt.parse().ok()?))
+}
+
 /// A claimed job.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {
     pub(crate) token: Token,
+    pub(crate) lease: Lease,
+    pub(crate) id: String,
+    /// Which attempt this is.
+    pub(crate) attempt: u32,
     pub(crate) entry: Entry,
     /// Set when the lease is known to be lost.
     pub(crate) lost: CancellationToken,
@@ -38,7 +54,7 @@ pub(crate) enum Verdict {
     },
     /// To the dead letters.
     Dead {
-        /// A [`crate::Failure`] as JSON.
+        /// Fingerprint and code on one line, then a [`crate::Failure`] as JSON.
         note: String,
     },
     /// Back to the head of the queue as if never claimed.
@@ -49,23 +65,40 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Settlement {
     pub(crate) token: Token,
-    /// Whether the entry has a unique key that ends with the job.
-    pub(crate) holds_key: bool,
+    pub(crate) lease: Lease,
+    /// Whether the end of the job gives nothing back but the job itself.
+    pub(crate) plain: bool,
     pub(crate) verdict: Verdict,
     /// How long the handler ran; nothing if it did not.
     pub(crate) ran: Option<Duration>,
 }
 
 impl Settlement {
+    /// Whether the script can end it together with all others of its kind.
+    pub(crate) fn ends_plainly(&self) -> bool {
+        self.plain && matches!(self.verdict, Verdict::Done | Verdict::Cancel)
+    }
+
     /// The wire name of what the script does.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.verdict {
-            Verdict::Done | Verdict::Cancel if self.holds_key => "free",
-            Verdict::Done | Verdict::Cancel => "done",
+            Verdict::Done | Verdict::Cancel => "end",
             Verdict::Snooze(_) => "snooze",
             Verdict::Retry { .. } => "retry",
             Verdict::Dead { .. } => "dead",
             Verdict::Release => "release",
+        }
+    }
+
+    /// Where the statistics count it.
+    pub(crate) fn counter(&self) -> Counter {
+        match &self.verdict {
+            Verdict::Done => Counter::Done,
+            Verdict::Cancel => Counter::Cancelled,
+            Verdict::Snooze(_) => Counter::Snoozed,
+            Verdict::Retry { .. } => Counter::Retried,
+            Verdict::Dead { .. } => Counter::Dead,
+            Verdict::Release => Counter::Released,
         }
     }
 

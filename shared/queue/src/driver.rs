@@ -18,12 +18,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::client::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
-use crate::delivery::{Delivery, Settlement, Token, Verdict};
+use crate::delivery::{Delivery, Lease, Settlement, Token, Verdict, read_lease};
 use crate::entry::{Entry, Failure};
+use crate::health::QueueHealth;
 use crate::job::RetryPolicy;
 use crate::measure;
 use crate::pace::Pace;
-use crate::turn::{Orphans, Reply, Request, Seat};
+use crate::stats::{Counter, Tally};
+use crate::turn::{Beat, Claim, Orphans, Reply, Request, Seat};
 use crate::wake::Wake;
 
 /// A lease is renewed when this part of it has passed: two renewals may fail before it expires.
@@ -38,12 +40,16 @@ const TURN_LIMIT: Duration = RESPONSE_TIMEOUT.saturating_add(CONNECT_TIMEOUT);
 /// The pauses between failed turns: short enough to be back with Redis, long enough not to hammer it.
 const PAUSES: RetryPolicy = RetryPolicy::exponential(u32::MAX, Duration::from_millis(50), Duration::from_secs(1));
 
+/// How often a worker says that it is there and hands in what it counted.
+const BEAT: Duration = Duration::from_secs(2);
+
 /// The channels and signals of a driver.
 pub(crate) struct Wiring {
     pub(crate) deliveries: UnboundedSender<Delivery>,
     pub(crate) settlements: UnboundedReceiver<Settlement>,
     /// Set when claiming is to end.
     pub(crate) stop: CancellationToken,
+    pub(crate) health: QueueHealth,
 }
 
 /// Drives one queue for one worker.
@@ -54,7 +60,7 @@ pub(crate) struct Driver {
     wake: Wake,
     pace: Pace,
     /// Claimed and not settled yet.
-    in_flight: HashMap<Token, CancellationToken>,
+    in_flight: HashMap<Token, InFlight>,
     /// Settled by the worker, not yet by Redis.
     pending: Vec<Settlement>,
     /// Whether there may be work to claim.
@@ -62,10 +68,22 @@ pub(crate) struct Driver {
     /// Whether the worker is gone, and with it all that could settle.
     closed: bool,
     renew_at: Instant,
+    beat_at: Instant,
     due_at: Option<Instant>,
+    tally: Tally,
+    /// Redis's time of the first and of the last claiming turn.
+    started_ms: i64,
+    last_claim_ms: Option<i64>,
     trouble: Option<Trouble>,
     /// Since when a stopped driver has only had settlements to hand in.
     flushing_since: Option<Instant>,
+}
+
+/// A claim that this worker holds.
+struct InFlight {
+    lease: Lease,
+    /// Set when it is known to be lost.
+    lost: CancellationToken,
 }
 
 /// A spell in which turns fail.
@@ -76,7 +94,8 @@ struct Trouble {
 
 impl Driver {
     pub(crate) fn new(queue: String, seat: Seat, wiring: Wiring, wake: Wake, pace: Pace) -> Self {
-        let renew_at = Instant::now() + seat.lease / RENEWALS_PER_LEASE;
+        let now = Instant::now();
+        let renew_at = now + seat.lease_time / RENEWALS_PER_LEASE;
         Self {
             queue,
             seat,
@@ -88,7 +107,11 @@ impl Driver {
             hungry: true,
             closed: false,
             renew_at,
+            beat_at: now,
             due_at: None,
+            tally: Tally::default(),
+            started_ms: 0,
+            last_claim_ms: None,
             trouble: None,
             flushing_since: None,
         }
@@ -101,6 +124,7 @@ impl Driver {
             if self.stopping() {
                 self.wake.stop();
                 if self.finished() {
+                    self.say_goodbye().await;
                     return;
                 }
             }
@@ -145,6 +169,7 @@ impl Driver {
         !self.pending.is_empty()
             || (self.hungry && self.room() > 0)
             || (!self.in_flight.is_empty() && Instant::now() >= self.renew_at)
+            || Instant::now() >= self.beat_at
     }
 
     /// Takes whatever outcomes have arrived.
@@ -157,9 +182,10 @@ impl Driver {
     fn accept(&mut self, settlement: Settlement) {
         if let Some(ran) = settlement.ran {
             self.pace.observe(ran);
+            self.tally.ran(ran);
         }
         match self.in_flight.remove(&settlement.token) {
-            Some(lost) if lost.is_cancelled() => self.report_refused(&settlement),
+            Some(claim) if claim.lost.is_cancelled() => self.report_refused(&settlement),
             Some(_) => self.pending.push(settlement),
             // Settled before: a delivery has one settlement, so this is never a second outcome.
             None => {}
@@ -178,7 +204,7 @@ impl Driver {
         let stopping = self.stopping();
         let renewal = (!self.in_flight.is_empty()).then_some(self.renew_at);
         let due = self.due_at.filter(|_| idle);
-        let timer = [renewal, due].into_iter().flatten().min();
+        let timer = [renewal, due, Some(self.beat_at)].into_iter().flatten().min();
         tokio::select! {
             settlement = self.wiring.settlements.recv(), if !self.closed => match settlement {
                 Some(settlement) => {
@@ -202,46 +228,86 @@ impl Driver {
         let recovering = self.trouble.is_some();
         let renewing = recovering || Instant::now() >= self.renew_at;
         let renew = if renewing { self.live_leases() } else { Vec::new() };
+        let beating = Instant::now() >= self.beat_at;
+        let statistics = if beating { self.tally.take() } else { Vec::new() };
+        let room = self.room();
         let began = Instant::now();
+        self.pending.sort_by_key(|settlement| !settlement.ends_plainly());
         let request = Request {
             settle: &self.pending,
             renew: &renew,
-            room: self.room(),
+            room,
             orphans: if recovering { Orphans::GiveBack } else { Orphans::None },
+            beat: &if beating { self.beat() } else { Beat::None },
+            statistics: &statistics,
         };
-        let room = request.room;
         let limit = if self.stopping() { FLUSH_LIMIT } else { TURN_LIMIT };
         let taken = tokio::time::timeout(limit, self.seat.take(&request)).await;
         match taken.unwrap_or_else(|_| Err(timed_out())) {
             Ok(reply) => {
                 if renewing {
-                    self.renew_at = began + self.seat.lease / RENEWALS_PER_LEASE;
+                    self.renew_at = began + self.seat.lease_time / RENEWALS_PER_LEASE;
+                }
+                if beating {
+                    self.beat_at = began + BEAT;
                 }
                 self.recovered();
                 self.apply(reply, &renew, room);
             }
-            Err(error) => self.failed(&error).await,
-        }
-    }
-
-    fn live_leases(&self) -> Vec<Token> {
-        let live = self.in_flight.iter().filter(|(_, lost)| !lost.is_cancelled());
-        live.map(|(token, _)| *token).collect()
-    }
-
-    fn apply(&mut self, reply: Reply, renewed: &[Token], room: usize) {
-        let settled = std::mem::take(&mut self.pending);
-        for (index, settlement) in settled.iter().enumerate() {
-            if reply.refused.contains(&index) {
-                self.report_refused(settlement);
-            } else {
-                measure::settled(&self.queue, settlement.outcome());
+            Err(error) => {
+                self.tally.give_back(statistics);
+                self.failed(&error).await;
             }
         }
-        for token in reply.lost.iter().filter_map(|&index| renewed.get(index)) {
-            if let Some(lost) = self.in_flight.get(token) {
-                info!(queue = %self.queue, token, "lease lost while the job runs; its outcome will be refused");
-                lost.cancel();
+    }
+
+    fn beat(&self) -> Beat {
+        let last_claim = self.last_claim_ms.map_or_else(|| "null".to_owned(), |at| at.to_string());
+        Beat::Here(format!(
+            r#"{{"running":{running},"capacity":{capacity},"last_claim_ms":{last_claim},"started_ms":{started}}}"#,
+            running = self.in_flight.len(),
+            capacity = self.pace.concurrency(),
+            started = self.started_ms,
+        ))
+    }
+
+    /// Takes this worker out of the list, with its last figures. If Redis is away, the list forgets it by itself.
+    async fn say_goodbye(&mut self) {
+        let statistics = self.tally.take();
+        let request = Request {
+            settle: &[],
+            renew: &[],
+            room: 0,
+            orphans: Orphans::None,
+            beat: &Beat::Gone,
+            statistics: &statistics,
+        };
+        let _away = tokio::time::timeout(FLUSH_LIMIT, self.seat.take(&request)).await;
+    }
+
+    fn live_leases(&self) -> Vec<Lease> {
+        let live = self.in_flight.values().filter(|claim| !claim.lost.is_cancelled());
+        live.map(|claim| Lease::clone(&claim.lease)).collect()
+    }
+
+    fn apply(&mut self, reply: Reply, renewed: &[Lease], room: usize) {
+        let mut settled = std::mem::take(&mut self.pending);
+        for &index in &reply.refused {
+            self.report_refused(&settled[index]);
+        }
+        let mut index = 0;
+        settled.retain(|_| {
+            index += 1;
+            !reply.refused.contains(&(index - 1))
+        });
+        for settlement in &settled {
+            measure::settled(&self.queue, settlement.outcome());
+            self.tally.count(settlement.counter());
+        }
+        for lease in reply.lost.iter().filter_map(|&index| renewed.get(index)) {
+            if let Some(claim) = self.in_flight.values().find(|claim| claim.lease == *lease) {
+                info!(queue = %self.queue, %lease, "lease lost while the job runs; its outcome will be refused");
+                claim.lost.cancel();
             }
         }
         if reply.reclaimed > 0 {
@@ -251,60 +317,60 @@ impl Driver {
         if reply.buried > 0 {
             error!(queue = %self.queue, entries = reply.buried, "entries that are no jobs became dead letters");
         }
-        let next_due = reply.next_due;
+        if self.started_ms == 0 {
+            self.started_ms = reply.now_ms;
+        }
         let claimed = reply.claimed.len();
-        self.deliver(reply);
-        self.hungry = room > 0 && (claimed == room || next_due == Some(Duration::ZERO));
-        self.due_at = next_due.map(|delay| Instant::now() + delay);
-    }
-
-    fn deliver(&mut self, reply: Reply) {
-        if !reply.claimed.is_empty() {
-            measure::claimed(&self.queue, reply.claimed.len());
+        self.wiring.health.turned(reply.waiting && room > 0 && claimed == 0);
+        self.hungry = room > 0 && (reply.waiting || reply.next_due == Some(Duration::ZERO));
+        self.due_at = reply.next_due.map(|delay| Instant::now() + delay);
+        if claimed > 0 {
+            self.last_claim_ms = Some(reply.now_ms);
+            measure::claimed(&self.queue, claimed);
+            self.tally.add(Counter::Claimed, claimed as u64);
         }
-        for (token, bytes) in reply.claimed {
-            let entry = match std::str::from_utf8(&bytes).map(Entry::parse) {
-                Ok(Ok(entry)) => entry,
-                Ok(Err(cause)) => {
-                    self.bury_malformed(token, &cause.to_string());
-                    continue;
-                }
-                Err(cause) => {
-                    self.bury_malformed(token, &cause.to_string());
-                    continue;
-                }
-            };
-            if entry.attempt == 1 {
-                let wait = reply.now_ms.saturating_sub(entry.enqueued_at_ms);
-                let wait = u64::try_from(wait).unwrap_or_default();
-                measure::waited(&self.queue, Duration::from_millis(wait));
-            }
-            let lost = CancellationToken::new();
-            self.in_flight.insert(token, lost.clone());
-            let delivery = Delivery { token, entry, lost };
-            if self.wiring.deliveries.send(delivery).is_err() {
-                // The worker is gone; nobody else can settle this.
-                self.in_flight.remove(&token);
-                self.push_unrun(token, Verdict::Release);
-            }
+        for claim in reply.claimed {
+            self.deliver(claim, reply.now_ms);
         }
     }
 
-    fn bury_malformed(&mut self, token: Token, cause: &str) {
-        error!(queue = %self.queue, token, cause, "an entry cannot be read and becomes a dead letter");
+    fn deliver(&mut self, (lease, bytes): Claim, now_ms: i64) {
+        // Only our script makes leases; should another version name them differently, they expire.
+        let Some((token, id, attempt)) = read_lease(&lease) else { return };
+        let (id, lease) = (id.to_owned(), Lease::from(lease.as_str()));
+        let parsed = std::str::from_utf8(&bytes).map_err(|cause| cause.to_string());
+        let entry = match parsed.and_then(|text| Entry::parse(text).map_err(|cause| cause.to_string())) {
+            Ok(entry) => entry,
+            Err(cause) => return self.bury_malformed((token, lease), (&id, attempt), &cause),
+        };
+        let wait = u64::try_from(now_ms.saturating_sub(entry.run_at_ms)).unwrap_or_default();
+        self.tally.waited(Duration::from_millis(wait));
+        measure::waited(&self.queue, Duration::from_millis(wait));
+        let lost = CancellationToken::new();
+        self.in_flight.insert(token, InFlight { lease: Lease::clone(&lease), lost: lost.clone() });
+        let delivery = Delivery { token, lease: Lease::clone(&lease), id, attempt, entry, lost };
+        if self.wiring.deliveries.send(delivery).is_err() {
+            // The worker is gone; nobody else can settle this.
+            self.in_flight.remove(&token);
+            self.push_unrun((token, lease), Verdict::Release);
+        }
+    }
+
+    /// The first line is in order, or the script would have buried it; something after it is not.
+    fn bury_malformed(&mut self, claim: (Token, Lease), (id, attempt): (&str, u32), cause: &str) {
+        error!(queue = %self.queue, id, cause, "an entry cannot be read and becomes a dead letter");
         let failure = Failure {
             at: 0,
-            attempt: 1,
+            attempt,
             code: "malformed_entry".to_owned(),
             message: cause.to_owned(),
             worker: self.seat.worker.clone(),
         };
-        let note = failure.note();
-        self.push_unrun(token, Verdict::Dead { note });
+        self.push_unrun(claim, Verdict::Dead { note: failure.dead_note("") });
     }
 
-    fn push_unrun(&mut self, token: Token, verdict: Verdict) {
-        self.pending.push(Settlement { token, holds_key: false, verdict, ran: None });
+    fn push_unrun(&mut self, (token, lease): (Token, Lease), verdict: Verdict) {
+        self.pending.push(Settlement { token, lease, plain: false, verdict, ran: None });
     }
 
     fn recovered(&mut self) {

@@ -2,11 +2,14 @@
 //! script, which only ever looks at the first line.
 //!
 //! ```text
-//! <enqueued at, ms> <attempt> <id> <h|n|l> <job> <tenant|-> <-|w|r><unique key>
+//! <.|!><attempts spent> <h|n|l> <enqueued at, ms>+<to run at, ms later> <job> <tenant|-> <limits|-> <-|w|r><unique key>
 //! <meta as JSON, or nothing>
 //! <payload as JSON>
 //! <one JSON object per failed attempt> ...
 //! ```
+//!
+//! The first sign is `!` where a claim has more to do than to hand the job out: it has a unique key or limits.
+//! Limits are `<key>=<cost>`, separated by commas.
 //!
 //! **Invariant:** JSON is written compactly and therefore holds no line feed; names, tenants and keys
 //! are checked for it when a job is made. So lines are always what they seem.
@@ -14,11 +17,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::QueueError;
-use crate::job::{Priority, UniqueKey, UniqueScope};
-use crate::{MAX_KEY_BYTES, MAX_MESSAGE_BYTES};
+use crate::fingerprint::fingerprint;
+use crate::job::{LimitUse, Priority, UniqueKey, UniqueScope};
+use crate::{MAX_KEY_BYTES, MAX_LIMITS, MAX_MESSAGE_BYTES};
 
-/// Stands for "no tenant" in the first line.
-const NO_TENANT: &str = "-";
+/// Stands for nothing in the first line.
+const NONE: &str = "-";
+
+/// The first sign of an entry that has neither unique key nor limits.
+const PLAIN: &str = ".";
+
+/// The first sign of every other entry.
+const SPECIAL: &str = "!";
 
 /// Words of the first line before the scope and unique key, which may contain blanks.
 const WORDS: usize = 7;
@@ -26,12 +36,15 @@ const WORDS: usize = 7;
 /// One job as Redis keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    pub(crate) enqueued_at_ms: i64,
-    pub(crate) attempt: u32,
-    pub(crate) id: String,
+    /// Attempts of ended runs; a run that goes on is counted in its lease.
+    pub(crate) spent: u32,
     pub(crate) priority: Priority,
+    pub(crate) enqueued_at_ms: i64,
+    /// When it was, or is, to run: later than enqueued if delayed, snoozed or tried again.
+    pub(crate) run_at_ms: i64,
     pub(crate) job: String,
     pub(crate) tenant: Option<String>,
+    pub(crate) limits: Vec<LimitUse>,
     pub(crate) unique: Option<UniqueKey>,
     pub(crate) meta: Meta,
     pub(crate) payload: String,
@@ -78,16 +91,20 @@ impl Entry {
         let meta = lines.next().ok_or(MalformedEntry("no meta line"))?;
         let payload = lines.next().ok_or(MalformedEntry("no payload line"))?;
         let words: Vec<&str> = head.splitn(WORDS, ' ').collect();
-        let [enqueued, attempt, id, lane, job, tenant, unique] = words[..] else {
+        let [spent, lane, times, job, tenant, limits, unique] = words[..] else {
             return Err(MalformedEntry("words are missing"));
         };
+        let spent = spent.strip_prefix([PLAIN, SPECIAL].map(|sign| sign.as_bytes()[0] as char));
+        let (enqueued, offset) = times.split_once('+').ok_or(MalformedEntry("no time to run at"))?;
+        let enqueued_at_ms: i64 = number(enqueued)?;
         Ok(Self {
-            enqueued_at_ms: number(enqueued)?,
-            attempt: number(attempt)?,
-            id: id.to_owned(),
+            spent: number(spent.ok_or(MalformedEntry("unknown first sign"))?)?,
             priority: priority_of(lane)?,
+            enqueued_at_ms,
+            run_at_ms: enqueued_at_ms.saturating_add(number(offset)?),
             job: job.to_owned(),
-            tenant: (tenant != NO_TENANT).then(|| tenant.to_owned()),
+            tenant: (tenant != NONE).then(|| tenant.to_owned()),
+            limits: limits_of(limits)?,
             unique: unique_of(unique)?,
             meta: meta_of(meta)?,
             payload: payload.to_owned(),
@@ -95,10 +112,22 @@ impl Entry {
         })
     }
 
-    /// Whether a unique key is still held while the job runs, and thus to be freed when it ends.
-    pub(crate) fn holds_key_while_running(&self) -> bool {
-        matches!(&self.unique, Some(unique) if unique.scope == UniqueScope::WaitingOrRunning)
+    /// Whether its end gives nothing back but the job: no unique key is held, no limit counts it.
+    pub(crate) fn ends_plainly(&self) -> bool {
+        let holds_key = matches!(&self.unique, Some(unique) if unique.scope == UniqueScope::WaitingOrRunning);
+        !holds_key && self.limits.is_empty()
     }
+}
+
+fn limits_of(word: &str) -> Result<Vec<LimitUse>, MalformedEntry> {
+    if word == NONE {
+        return Ok(Vec::new());
+    }
+    let one = |text: &str| {
+        let (key, cost) = text.split_once('=').ok_or(MalformedEntry("a limit without cost"))?;
+        Ok(LimitUse { key: key.to_owned(), cost: number(cost)? })
+    };
+    word.split(',').map(one).collect()
 }
 
 fn number<N: std::str::FromStr>(word: &str) -> Result<N, MalformedEntry> {
@@ -132,23 +161,36 @@ fn meta_of(line: &str) -> Result<Meta, MalformedEntry> {
 
 /// The part of an [`Entry`] that is known before Redis stamps it.
 pub(crate) struct Draft<'a> {
-    pub(crate) id: &'a str,
     pub(crate) priority: Priority,
     pub(crate) job: &'a str,
     pub(crate) tenant: Option<&'a str>,
+    pub(crate) limits: &'a [LimitUse],
     pub(crate) unique: Option<&'a UniqueKey>,
     pub(crate) meta: &'a Meta,
     pub(crate) payload: &'a str,
 }
 
 impl Draft<'_> {
-    /// The entry without its first two words.
+    /// The first sign and the lane.
+    pub(crate) fn flags(&self) -> &'static str {
+        let special = self.unique.is_some() || !self.limits.is_empty();
+        match (special, self.priority) {
+            (false, Priority::High) => ".h",
+            (false, Priority::Normal) => ".n",
+            (false, Priority::Low) => ".l",
+            (true, Priority::High) => "!h",
+            (true, Priority::Normal) => "!n",
+            (true, Priority::Low) => "!l",
+        }
+    }
+
+    /// The tenant's word.
+    pub(crate) fn tenant(&self) -> &str {
+        self.tenant.unwrap_or(NONE)
+    }
+
+    /// The entry from the job's name on.
     pub(crate) fn tail(&self) -> String {
-        let lane = match self.priority {
-            Priority::High => 'h',
-            Priority::Normal => 'n',
-            Priority::Low => 'l',
-        };
         let (scope, key) = match self.unique {
             None => ('-', ""),
             Some(unique) => match unique.scope {
@@ -162,11 +204,16 @@ impl Draft<'_> {
             // Three optional strings always serialize.
             serde_json::to_string(self.meta).unwrap_or_default()
         };
+        let limits = if self.limits.is_empty() {
+            NONE.to_owned()
+        } else {
+            let words: Vec<_> = self.limits.iter().map(|limit| format!("{}={}", limit.key, limit.cost)).collect();
+            words.join(",")
+        };
         format!(
-            "{id} {lane} {job} {tenant} {scope}{key}\n{meta}\n{payload}",
-            id = self.id,
+            "{job} {tenant} {limits} {scope}{key}\n{meta}\n{payload}",
             job = self.job,
-            tenant = self.tenant.unwrap_or(NO_TENANT),
+            tenant = self.tenant(),
             payload = self.payload,
         )
     }
@@ -177,10 +224,38 @@ impl Draft<'_> {
     }
 }
 
+/// Checks the limits that a job declares.
+pub(crate) fn check_limits(limits: &[LimitUse]) -> Result<(), QueueError> {
+    if limits.len() > MAX_LIMITS {
+        return Err(QueueError::invalid(format!("{} limits", limits.len()), format!("must be at most {MAX_LIMITS}")));
+    }
+    for (index, limit) in limits.iter().enumerate() {
+        check_limit_key(&limit.key)?;
+        if limit.cost == 0 {
+            return Err(QueueError::invalid(format!("cost of limit {:?}", limit.key), "must be at least 1"));
+        }
+        if limits[..index].iter().any(|other| other.key == limit.key) {
+            return Err(QueueError::invalid(format!("limit {:?}", limit.key), "is declared twice"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the key of a limit.
+pub(crate) fn check_limit_key(key: &str) -> Result<(), QueueError> {
+    let fits = (1..=MAX_KEY_BYTES).contains(&key.len());
+    let is_word = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte));
+    if fits && is_word {
+        return Ok(());
+    }
+    let rule = format!("must be 1 to {MAX_KEY_BYTES} letters, digits or any of _ - . :");
+    Err(QueueError::invalid(format!("limit key {key:?}"), rule))
+}
+
 /// Checks a tenant: a word that is not the sign for none.
 pub(crate) fn check_tenant(tenant: &str) -> Result<(), QueueError> {
     let is_word = !tenant.is_empty()
-        && tenant != NO_TENANT
+        && tenant != NONE
         && tenant.len() <= MAX_KEY_BYTES
         && !tenant.contains(|c: char| c.is_whitespace() || c.is_control());
     if is_word {
@@ -209,6 +284,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// What the script needs to make a dead letter of the job: fingerprint, code and the failure.
+    pub(crate) fn dead_note(&self, job: &str) -> String {
+        let fingerprint = fingerprint(job, &self.code, &self.message);
+        format!("{fingerprint} {}\n{}", self.code, self.note())
+    }
+}
+
 /// Cuts a message to what is kept of it, at a character boundary.
 pub(crate) fn cut_message(message: &str) -> &str {
     &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)]
@@ -218,12 +301,12 @@ pub(crate) fn cut_message(message: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn draft<'a>(unique: Option<&'a UniqueKey>, meta: &'a Meta) -> Draft<'a> {
+    fn draft<'a>(unique: Option<&'a UniqueKey>, limits: &'a [LimitUse], meta: &'a Meta) -> Draft<'a> {
         Draft {
-            id: "0af7",
             priority: Priority::Low,
             job: "collect_payment",
             tenant: Some("acme"),
+            limits,
             unique,
             meta,
             payload: r#"{"note":"a\nb"}"#,
@@ -233,25 +316,29 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let unique = UniqueKey::waiting_or_running("run 7 chunk 3");
+        let limits = [LimitUse::new("gateway:stripe").cost(5), LimitUse::new("tenant:acme")];
         let meta = Meta { request_id: Some("req-1".into()), ..Meta::default() };
-        let tail = draft(Some(&unique), &meta).tail();
+        let draft = draft(Some(&unique), &limits, &meta);
+        assert_eq!(draft.flags(), "!l");
         let note = r#"{"at":5,"attempt":1,"code":"timeout","message":"m","worker":"w"}"#;
-        let entry = Entry::parse(&format!("1700000000000 2 {tail}\n{note}")).unwrap();
-        assert_eq!(entry.enqueued_at_ms, 1_700_000_000_000);
-        assert_eq!((entry.attempt, entry.id.as_str()), (2, "0af7"));
+        let entry = Entry::parse(&format!("!2 l 1700000000000+250 {}\n{note}", draft.tail())).unwrap();
+        assert_eq!((entry.enqueued_at_ms, entry.run_at_ms), (1_700_000_000_000, 1_700_000_000_250));
+        assert_eq!(entry.spent, 2);
         assert_eq!(entry.priority, Priority::Low);
         assert_eq!(entry.tenant.as_deref(), Some("acme"));
+        assert_eq!(entry.limits, limits);
         assert_eq!(entry.unique, Some(unique));
         assert_eq!(entry.meta, meta);
         assert_eq!(entry.payload, r#"{"note":"a\nb"}"#);
         assert_eq!(entry.history, [note]);
+        assert!(!entry.ends_plainly());
     }
 
     #[test]
     fn a_plain_job_costs_few_bytes_besides_its_payload() {
         let meta = Meta::default();
-        let tail = draft(None, &meta).tail();
-        assert_eq!(tail, "0af7 l collect_payment acme -\n\n{\"note\":\"a\\nb\"}");
+        let draft = draft(None, &[], &meta);
+        assert_eq!((draft.flags(), draft.tail().as_str()), (".l", "collect_payment acme - -\n\n{\"note\":\"a\\nb\"}"));
     }
 
     #[test]
@@ -259,15 +346,32 @@ mod tests {
         for text in [
             "",
             "x",
-            "1 2 3\n\n{}",
-            "1 0 id q job t -\n\n{}",
-            "1 0 id n job t \n\n{}",
-            "1 0 id n job t é\n\n{}",
-            "1 -1 id n job t -\n\n{}",
-            "1 0 id n job t -\nnot json\n{}",
-            "1 0 id n job t -\n",
+            ".1 n 3\n\n{}",
+            ".0 q 1+0 job t - -\n\n{}",
+            "0 n 1+0 job t - -\n\n{}",
+            ".0 n 1 job t - -\n\n{}",
+            ".0 n 1+0 job t - \n\n{}",
+            ".0 n 1+0 job t - é\n\n{}",
+            "!0 n 1+0 job t key -\n\n{}",
+            "!0 n 1+0 job t key=-1 -\n\n{}",
+            ".-1 n 1+0 job t - -\n\n{}",
+            ".0 n 1+0 job t - -\nnot json\n{}",
+            ".0 n 1+0 job t - -\n",
         ] {
             assert!(Entry::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_words_with_a_cost_and_few() {
+        let good = [LimitUse::new("gateway:stripe"), LimitUse::new("t")];
+        assert!(check_limits(&good).is_ok());
+        let three_more = ["a", "b", "c", "d"].map(LimitUse::new);
+        let twice = [LimitUse::new("a"), LimitUse::new("a")];
+        for bad in
+            [&three_more[..], &twice, &[LimitUse::new("a").cost(0)], &[LimitUse::new("a=b")], &[LimitUse::new("")]]
+        {
+            assert!(check_limits(bad).is_err(), "{bad:?}");
         }
     }
 

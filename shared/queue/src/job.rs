@@ -36,6 +36,36 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn unique_key(&self) -> Option<UniqueKey> {
         None
     }
+
+    /// What it takes part in that may be limited across the whole fleet, such as a payment gateway; at most
+    /// [`crate::MAX_LIMITS`]. A limit itself is set while running: [`crate::QueueClient::set_limit`]. Until then it is
+    /// only counted.
+    fn limits(&self) -> Vec<LimitUse> {
+        Vec::new()
+    }
+}
+
+/// One run's share of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitUse {
+    /// Letters, digits or any of `_ - . :`, at most [`crate::MAX_KEY_BYTES`] bytes. Belongs to one queue.
+    pub key: String,
+    /// What it costs of a rate, in the rate's units; at least 1. Concurrency counts runs, whatever they cost.
+    pub cost: u32,
+}
+
+impl LimitUse {
+    /// One unit of the limit of this key.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: key.into(), cost: 1 }
+    }
+
+    /// So many units of it.
+    #[must_use]
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.cost = cost;
+        self
+    }
 }
 
 /// Runs a [`Job`] with a context of type `C` (clients, clock, configuration).
@@ -171,7 +201,7 @@ pub enum UniqueScope {
 }
 
 /// Which waiting job goes first: strictly all `High` before any `Normal` before any `Low`, each in
-/// the order of arrival.
+/// the order of arrival and in turns among tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Priority {
     /// Someone is waiting for it.

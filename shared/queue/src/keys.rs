@@ -12,43 +12,29 @@ use crate::error::QueueError;
 /// Longest key prefix: it is part of every key of every call.
 const MAX_PREFIX_BYTES: usize = 64;
 
-/// The keys of one queue.
+/// The keys of one queue that this side of the scripts names itself.
 #[derive(Debug)]
 pub(crate) struct QueueKeys {
-    /// Lists of waiting entries by priority: high, normal, low.
-    pub(crate) ready: [String; 3],
-    /// Sorted set of entries that wait for a time, scored in ms.
-    pub(crate) scheduled: String,
-    /// Hash of lease -> entry.
-    pub(crate) running: String,
-    /// Sorted set of leases, scored by expiry in ms.
-    pub(crate) leases: String,
-    /// Hash of unique field -> id of the job that holds it.
-    pub(crate) unique: String,
-    /// Hash of id -> dead entry.
-    pub(crate) dead: String,
+    /// The base of all names, and the one key that scripts are given.
+    pub(crate) base: String,
+    /// Hash of id -> entry: every job that is not finished.
+    pub(crate) jobs: String,
     /// Sorted set of dead ids, scored by time of death in ms.
-    pub(crate) buried: String,
+    pub(crate) dead: String,
     /// Sorted set with one member while work is waiting; idle workers block on it.
     pub(crate) wake: String,
-    /// The last fencing token given out.
-    pub(crate) token: String,
 }
 
 impl QueueKeys {
     fn new(prefix: &str, queue: &str) -> Self {
-        let key = |part: &str| format!("{{{prefix}:{queue}}}:{part}");
-        Self {
-            ready: [key("ready:high"), key("ready:normal"), key("ready:low")],
-            scheduled: key("scheduled"),
-            running: key("running"),
-            leases: key("leases"),
-            unique: key("unique"),
-            dead: key("dead"),
-            buried: key("buried"),
-            wake: key("wake"),
-            token: key("token"),
-        }
+        let base = format!("{{{prefix}:{queue}}}");
+        let key = |part: &str| format!("{base}:{part}");
+        Self { jobs: key("jobs"), dead: key("dead"), wake: key("wake"), base }
+    }
+
+    /// The key of another part.
+    pub(crate) fn part(&self, name: &str) -> String {
+        format!("{}:{name}", self.base)
     }
 }
 
@@ -112,8 +98,8 @@ mod tests {
     #[test]
     fn every_key_of_a_queue_has_its_hash_tag() {
         let keys = Keys::new("rt").unwrap().queue("payment");
-        assert_eq!(keys.running, "{rt:payment}:running");
-        assert_eq!(keys.ready[0], "{rt:payment}:ready:high");
+        assert_eq!(keys.jobs, "{rt:payment}:jobs");
+        assert_eq!(keys.part("ready/h"), "{rt:payment}:ready/h");
     }
 
     #[test]

@@ -44,6 +44,7 @@
 //!     registry: Registry::new().register::<Greet>(),
 //!     context: Context { greeting: "Hello".into() },
 //!     config: WorkerConfig::new("worker").queue(Greet::QUEUE, 8),
+//!     health: WorkerHealth::default(),
 //! };
 //! workers.run(tokio_util::sync::CancellationToken::new()).await
 //! # }
@@ -54,34 +55,48 @@
 mod backend;
 mod client;
 mod context;
+mod control;
 mod dead_letter;
 mod delivery;
 mod driver;
 mod entry;
 mod error;
+mod fingerprint;
+mod health;
+mod insight;
 mod job;
 mod keys;
 mod measure;
 mod new_job;
 mod pace;
+mod record;
 mod registry;
 mod service;
+mod stats;
 mod turn;
 mod wake;
 mod worker;
 
 pub use client::{Depth, QueueClient};
 pub use context::JobContext;
+pub use control::{Limit, LimitStatus, Pause, PauseTarget, Rate};
 pub use dead_letter::{DeadLetter, Requeued};
 pub use entry::Failure;
 pub use error::QueueError;
-pub use job::{Handler, Job, JobError, JobErrorKind, Outcome, Priority, RetryPolicy, UniqueKey, UniqueScope};
+pub use health::{Unhealthy, WorkerHealth};
+pub use insight::{Minute, Percentiles, QueueStatus, Rates, WorkerState, WorkerStatus};
+pub use job::{Handler, Job, JobError, JobErrorKind, LimitUse, Outcome, Priority, RetryPolicy, UniqueKey, UniqueScope};
+pub use measure::{DURATION_BUCKETS, describe_metrics};
 pub use new_job::{Enqueued, NewJob};
+pub use record::{JobRecord, JobState, JobStateKind};
 pub use registry::Registry;
 pub use worker::{WorkerConfig, Workers};
 
 /// Longest tenant, unique key or name, in bytes: they are repeated in keys, logs and every entry.
 pub const MAX_KEY_BYTES: usize = 256;
+
+/// Most limits that one job may take part in: each costs a look at every claim.
+pub const MAX_LIMITS: usize = 3;
 
 /// Largest payload, in bytes of JSON: a chunk of work fits many times; more belongs into the database,
 /// with its id in the payload.

@@ -30,6 +30,11 @@ impl Pace {
         Self { concurrency: concurrency.clamp(1, MAX_CONCURRENCY), mean: None }
     }
 
+    /// Jobs that run at once at most.
+    pub(crate) fn concurrency(&self) -> usize {
+        self.concurrency
+    }
+
     /// Takes the run time of a finished job into account.
     pub(crate) fn observe(&mut self, ran: Duration) {
         self.mean = Some(match self.mean {

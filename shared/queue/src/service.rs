@@ -17,9 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tower::Service;
 use tracing::{Instrument, Span, error, info, info_span, warn};
 
-use crate::context::{JobContext, Signals};
+use crate::context::JobContext;
 use crate::delivery::{Delivery, Verdict};
-use crate::entry::{Entry, Failure, cut_message};
+use crate::entry::{Failure, cut_message};
 use crate::job::{JobError, JobErrorKind, Outcome, RetryPolicy};
 use crate::measure;
 use crate::registry::{Registered, Registry};
@@ -63,7 +63,7 @@ impl<C: Send + Sync + 'static> Service<Task<Delivery>> for JobService<C> {
     fn call(&mut self, task: Task<Delivery>) -> Self::Future {
         let shop = Arc::clone(&self.shop);
         async move {
-            let span = shop.span(&task.args.entry);
+            let span = shop.span(&task.args);
             Ok(shop.execute(task.args, span.clone()).instrument(span).await)
         }
         .boxed()
@@ -77,13 +77,14 @@ enum End {
 }
 
 impl<C: Send + Sync + 'static> Shop<C> {
-    fn span(&self, entry: &Entry) -> Span {
+    fn span(&self, delivery: &Delivery) -> Span {
+        let entry = &delivery.entry;
         info_span!(
             "job",
-            id = %entry.id,
+            id = %delivery.id,
             name = %entry.job,
             queue = %self.queue,
-            attempt = entry.attempt,
+            attempt = delivery.attempt,
             tenant = entry.tenant.as_deref(),
             request_id = entry.meta.request_id.as_deref(),
             trace_parent = entry.meta.trace_parent.as_deref(),
@@ -91,28 +92,26 @@ impl<C: Send + Sync + 'static> Shop<C> {
     }
 
     async fn execute(&self, delivery: Delivery, span: Span) -> Verdict {
-        let Delivery { entry, lost, .. } = delivery;
-        let Some(job) = self.registry.find(&entry.job) else {
+        let Some(job) = self.registry.find(&delivery.entry.job) else {
             let error = JobError::fatal("unknown_job", "no handler is registered for this name");
-            return self.bury(&entry, &error);
+            return self.bury(&delivery, &error);
         };
-        if entry.attempt > job.retry.max_attempts {
-            return self.bury(&entry, &exhausted(job.retry.max_attempts));
+        if delivery.attempt > job.retry.max_attempts {
+            return self.bury(&delivery, &exhausted(job.retry.max_attempts));
         }
-        let signals = Signals { draining: self.draining.clone(), lost };
         let policy = (job.name, job.retry.max_attempts);
-        let context = JobContext::new(&entry, policy, &self.queue, signals);
-        let run = match job.handler.prepare(&entry.payload, Arc::clone(&self.context), context) {
+        let context = JobContext::new(&delivery, policy, &self.queue, self.draining.clone());
+        let run = match job.handler.prepare(&delivery.entry.payload, Arc::clone(&self.context), context) {
             Ok(run) => run,
             Err(cause) => {
                 let error = JobError::fatal("undecodable_payload", cause.to_string());
-                return self.bury(&entry, &error);
+                return self.bury(&delivery, &error);
             }
         };
         let began = Instant::now();
         let end = self.supervise(run.instrument(span), job.timeout).await;
         measure::ran(&self.queue, job.name, began.elapsed());
-        self.judge(&entry, job, end)
+        self.judge(&delivery, job, end)
     }
 
     /// Runs the handler as a task of its own: a panic ends only it, and the handlers of a queue use all
@@ -136,7 +135,7 @@ impl<C: Send + Sync + 'static> Shop<C> {
         }
     }
 
-    fn judge(&self, entry: &Entry, job: &Registered<C>, end: End) -> Verdict {
+    fn judge(&self, delivery: &Delivery, job: &Registered<C>, end: End) -> Verdict {
         let error = match end {
             End::Abandoned => {
                 warn!("aborted at the end of the grace period and given back");
@@ -151,24 +150,24 @@ impl<C: Send + Sync + 'static> Shop<C> {
             End::Returned(Err(error)) => error,
         };
         let delay = match error.kind {
-            JobErrorKind::Fatal => return self.bury(entry, &error),
-            _ if entry.attempt >= job.retry.max_attempts => return self.bury(entry, &error),
-            JobErrorKind::Retry => backoff(&job.retry, entry.attempt),
+            JobErrorKind::Fatal => return self.bury(delivery, &error),
+            _ if delivery.attempt >= job.retry.max_attempts => return self.bury(delivery, &error),
+            JobErrorKind::Retry => backoff(&job.retry, delivery.attempt),
             JobErrorKind::RetryAfter(delay) => delay,
         };
         warn!(code = error.code, message = %error.message, ?delay, "attempt failed, trying again");
-        Verdict::Retry { delay, note: self.failure(entry, &error).note() }
+        Verdict::Retry { delay, note: self.failure(delivery, &error).note() }
     }
 
-    fn bury(&self, entry: &Entry, error: &JobError) -> Verdict {
+    fn bury(&self, delivery: &Delivery, error: &JobError) -> Verdict {
         error!(code = error.code, message = %error.message, "job is dead");
-        Verdict::Dead { note: self.failure(entry, error).note() }
+        Verdict::Dead { note: self.failure(delivery, error).dead_note(&delivery.entry.job) }
     }
 
-    fn failure(&self, entry: &Entry, error: &JobError) -> Failure {
+    fn failure(&self, delivery: &Delivery, error: &JobError) -> Failure {
         Failure {
             at: 0,
-            attempt: entry.attempt,
+            attempt: delivery.attempt,
             code: error.code.to_owned(),
             message: cut_message(&error.message).to_owned(),
             worker: self.worker.clone(),

@@ -21,15 +21,13 @@ use crate::backend::RedisBackend;
 use crate::client::{QueueClient, connection_config};
 use crate::driver::{Driver, Wiring};
 use crate::error::QueueError;
+use crate::health::WorkerHealth;
 use crate::keys::check_name;
 use crate::pace::{MAX_CONCURRENCY, Pace};
 use crate::registry::Registry;
 use crate::service::{JobService, Shop};
 use crate::turn::Seat;
 use crate::wake::Wake;
-
-/// Hex digits that make a worker's name unique per start.
-const START_DIGITS: usize = 8;
 
 /// The shortest lease: renewals must fit into it with a slow network in between.
 const SHORTEST_LEASE: Duration = Duration::from_millis(300);
@@ -115,6 +113,8 @@ pub struct Workers<C> {
     pub context: C,
     /// What to work on.
     pub config: WorkerConfig,
+    /// Where it says how it fares.
+    pub health: WorkerHealth,
 }
 
 impl<C: Send + Sync + 'static> Workers<C> {
@@ -160,8 +160,9 @@ impl<C: Send + Sync + 'static> Workers<C> {
     ) -> Result<(JoinSet<WorkerEnd>, Vec<DriverStart>), QueueError> {
         let registry = Arc::new(self.registry.checked()?);
         let context = Arc::new(self.context);
-        let start: String = Uuid::new_v4().simple().to_string();
-        let name = format!("{}-{}", self.config.name, &start[..START_DIGITS]);
+        // Unique per start. All 32 digits, so that the name of a lease is longer than 64 bytes: Redis then keeps the
+        // leases as a tree; as a compact list, adding and removing them would cost three times as much.
+        let name = format!("{}-{}", self.config.name, Uuid::new_v4().simple());
         info!(worker = %name, queues = ?self.config.queues, "working");
         let mut drivers = Vec::new();
         let mut workers = JoinSet::new();
@@ -183,7 +184,12 @@ impl<C: Send + Sync + 'static> Workers<C> {
                 worker: name.clone(),
                 lease: self.config.lease,
                 concurrency,
-                wiring: Wiring { deliveries, settlements: settlements_end, stop: stop.clone() },
+                wiring: Wiring {
+                    deliveries,
+                    settlements: settlements_end,
+                    stop: stop.clone(),
+                    health: self.health.queue(&queue),
+                },
                 done,
             });
             let backend = RedisBackend::new(deliveries_end, settlements, driver_done);
@@ -260,7 +266,7 @@ impl DriverStart {
         // Fails for inconsistent settings only, and ours are constant.
         let connection = ConnectionManager::new_lazy_with_config(client.clone(), connection_config())
             .expect("constant connection settings are consistent");
-        let seat = Seat { keys: Arc::clone(&keys), worker: self.worker, lease: self.lease, connection };
+        let seat = Seat { keys: Arc::clone(&keys), worker: self.worker, lease_time: self.lease, connection };
         let wake = Wake::new(client, keys);
         let pace = Pace::new(self.concurrency);
         Driver::new(self.queue, seat, self.wiring, wake, pace).run().await;

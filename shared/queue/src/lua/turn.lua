@@ -1,45 +1,40 @@
-#!lua flags=allow-oom
--- One turn of a queue's driver: settle what finished, renew what runs, take back what expired,
--- promote what is due, claim what there is room for. Everything in it happens at once or not at all.
--- `allow-oom`: with memory full a queue must still drain.
+-- One turn of a queue's driver: settle what finished, renew what runs, take back what expired, let
+-- through the gates what may pass, promote what is due, claim what there is room for. Everything in it
+-- happens at once or not at all. `allow-oom`: with memory full a queue must still drain.
 --
--- KEYS  ready:high, ready:normal, ready:low, scheduled, running, leases, unique, dead, buried, wake, token
--- ARGV  worker, lease in ms, room, "1" to look for orphans, number of settlements s,
---       s times (kind, token, delay in ms, note), then the tokens to renew
--- Reply now in ms, {token, entry, ...}, {indexes of refused settlements}, {indexes of lost leases},
---       ms until something is due (-1 nothing known), leases taken back, malformed entries buried
-local LANES = { h = KEYS[1], n = KEYS[2], l = KEYS[3] }
-local SCHEDULED, RUNNING, LEASES, UNIQUE = KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local DEAD, BURIED, WAKE, TOKEN = KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+-- ARGV  worker, lease in ms, room, "1" to look for orphans, beat ("" for none, "gone" at the end),
+--       number of statistics, (field, increment)..., number of plain ends, lease...,
+--       number of settlements, (kind, lease, delay in ms, note)..., leases to renew...
+-- Reply now in ms, {lease, entry, ...}, {indexes of refused ends and settlements}, {indexes of lost
+--       leases}, ms until something is due (-1 nothing known), leases taken back, malformed entries
+--       buried, whether work is ready and may be claimed
+-- A lease is named <token>:<id>:<attempt>:<worker>.
+local LIMITS, IN_USE, RATES, TOKEN = B .. ':limits', B .. ':in_use', B .. ':rates', B .. ':token'
+local WORKERS, BEATS = B .. ':workers', B .. ':beats'
 
--- Work per turn, so that a turn stays around a millisecond however much is due.
+-- Work per turn, so that a turn stays around a millisecond or two however much is due.
 local PROMOTE_LIMIT = 500
 local RECLAIM_LIMIT = 100
+local UNPARK_LIMIT = 500
+local GATE_LIMIT = 16
+-- Jobs looked at beyond the room because they had to be parked.
+local PARK_LIMIT = 500
 -- More leases than a whole fleet holds on one queue; only read after an interrupted turn.
 local ORPHAN_SCAN = 10000
 -- Notes stop growing an entry here; the largest payload and a full history fit well below.
 local ENTRY_BYTES = 1048576
+-- The first sign of an entry that has neither unique key nor limits.
+local PLAIN = string.byte('.')
+-- A worker that was not seen for so long is forgotten.
+local WORKER_MS = 60000
+local PRUNE_LIMIT = 10
 
 local worker, lease, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local suffix = ':' .. worker
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
-local now = math.floor(micros / 1000)
-
-local function digits(number) return string.format('%.0f', number) end
-
-local function parse(entry)
-  local enqueued, attempt, id, lane, job, tenant, scope, key =
-    string.match(entry, '^(%d+) (%d+) (%S+) ([hnl]) (%S+) (%S+) ([-wr])([^\n]*)\n')
-  if not enqueued then return nil end
-  return {
-    enqueued = enqueued, attempt = tonumber(attempt), id = id, lane = lane, scope = scope,
-    field = job .. ':' .. key, rest = string.sub(entry, #enqueued + #attempt + 3),
-  }
-end
-
-local function with_attempt(head, attempt)
-  return head.enqueued .. ' ' .. digits(math.max(attempt, 0)) .. ' ' .. head.rest
+local cursor = 5
+local function next_argument()
+  cursor = cursor + 1
+  return ARGV[cursor]
 end
 
 local function annotate(entry, note)
@@ -47,80 +42,134 @@ local function annotate(entry, note)
   return entry .. '\n{"at":' .. digits(now) .. ',' .. string.sub(note, 2)
 end
 
-local function free(head)
-  if head.scope ~= '-' and redis.call('HGET', UNIQUE, head.field) == head.id then
-    redis.call('HDEL', UNIQUE, head.field)
-  end
+-- Visits each limit that a job declares: visit(key, cost).
+local function each_limit(head, visit)
+  if head.limits == '-' then return end
+  for key, cost in string.gmatch(head.limits, '([^=,]+)=(%d+)') do visit(key, tonumber(cost)) end
+end
+
+-- What a job held while it ran, given back. Whoever waits for it may look again.
+local function leave(head)
+  each_limit(head, function(key)
+    if redis.call('HINCRBY', IN_USE, key, -1) <= 0 then redis.call('HDEL', IN_USE, key) end
+    redis.call('ZADD', GATES, 'XX', digits(now), 'limit:' .. key)
+  end)
 end
 
 -- Back to waiting. A key that is unique among waiting jobs was given up at the claim; it is taken
 -- again unless another waiting job has it by now.
-local function wait(head, entry, delay, push)
-  if head.scope == 'w' then redis.call('HSETNX', UNIQUE, head.field, head.id) end
+local function wait(id, head, delay, add)
+  if head.scope == 'w' then redis.call('HSETNX', UNIQUE, head.field, id) end
   if delay > 0 then
-    redis.call('ZADD', SCHEDULED, now + delay, entry)
+    redis.call('ZADD', SCHEDULED, digits(now + delay), id)
   else
-    redis.call(push, LANES[head.lane], entry)
+    add(READY, head.lane, head.tenant, { id })
   end
 end
 
-local function bury(head, entry)
-  free(head)
-  redis.call('HSET', DEAD, head.id, entry)
-  redis.call('ZADD', BURIED, now, head.id)
+-- To the dead letters, with a line in their index and their journal. Without a head the entry is malformed.
+local function bury(id, head, entry, fingerprint, code)
+  local job, tenant = '-', '-'
+  if head then
+    free(id, head)
+    job, tenant = head.job, head.tenant
+    if head.scope ~= '-' then redis.call('HSET', DEAD_UNIQUE, head.field, id) end
+  end
+  redis.call('HSET', JOBS, id, entry)
+  redis.call('ZADD', DEAD, digits(now), id)
+  redis.call('HSET', DEAD_INDEX, id, fingerprint .. ' ' .. job .. ' ' .. tenant .. ' ' .. code)
+  redis.call('XADD', DEAD_CHANGES, '*', 'id', id, 'what', 'died')
 end
 
--- The entry behind a lease, which ends here; nil if the lease is not held any more.
+-- Ends a lease: id, attempt, entry, head (nil if malformed); nil if it is not held any more.
 local function take(member)
-  local entry = redis.call('HGET', RUNNING, member)
-  redis.call('ZREM', LEASES, member)
-  if not entry then return nil end
-  redis.call('HDEL', RUNNING, member)
-  return entry
+  if redis.call('ZREM', LEASES, member) == 0 then return nil end
+  local id, attempt = string.match(member, '^%d+:([^:]+):(%d+):')
+  local entry = redis.call('HGET', JOBS, id) or ''
+  local head = parse(entry)
+  if head then leave(head) end
+  return id, tonumber(attempt), entry, head
 end
 
 local function settle(kind, member, delay, note)
-  if kind == 'done' then
-    redis.call('ZREM', LEASES, member)
-    return redis.call('HDEL', RUNNING, member) == 1
-  end
-  local entry = take(member)
-  if not entry then return false end
-  local head = parse(entry)
-  if kind == 'free' then
-    free(head)
+  local id, attempt, entry, head = take(member)
+  if not id then return false end
+  if kind == 'dead' or not head then
+    local fingerprint, code, failure = string.match(note, '^(%S+) (%S+)\n(.*)$')
+    if head then entry = rewrite(entry, head, attempt, head.enqueued + head.offset) end
+    bury(id, head, failure and annotate(entry, failure) or entry, fingerprint or '-', code or 'malformed_entry')
+  elseif kind == 'end' then
+    free(id, head)
+    redis.call('HDEL', JOBS, id)
   elseif kind == 'retry' then
-    wait(head, annotate(entry, note), delay, 'RPUSH')
+    redis.call('HSET', JOBS, id, annotate(rewrite(entry, head, attempt, now + delay), note))
+    wait(id, head, delay, push)
   elseif kind == 'snooze' then
-    wait(head, with_attempt(head, head.attempt - 1), delay, 'RPUSH')
-  elseif kind == 'release' then
-    wait(head, with_attempt(head, head.attempt - 1), 0, 'LPUSH')
+    redis.call('HSET', JOBS, id, rewrite(entry, head, head.attempt, now + delay))
+    wait(id, head, delay, push)
   else
-    bury(head, annotate(entry, note))
+    wait(id, head, 0, push_front)
   end
   return true
 end
 
--- Settle.
-local settlements = tonumber(ARGV[5])
-local refused = {}
-for index = 0, settlements - 1 do
-  local at = 6 + index * 4
-  if not settle(ARGV[at], ARGV[at + 1] .. suffix, tonumber(ARGV[at + 2]), ARGV[at + 3]) then
-    refused[#refused + 1] = index
+-- Beat.
+local beat = ARGV[5]
+if beat == 'gone' then
+  redis.call('ZREM', WORKERS, worker)
+  redis.call('HDEL', BEATS, worker)
+elseif beat ~= '' then
+  redis.call('ZADD', WORKERS, digits(now), worker)
+  redis.call('HSET', BEATS, worker, beat)
+  for _, silent in ipairs(redis.call('ZRANGEBYSCORE', WORKERS, '-inf', digits(now - WORKER_MS), 'LIMIT', 0, PRUNE_LIMIT)) do
+    redis.call('ZREM', WORKERS, silent)
+    redis.call('HDEL', BEATS, silent)
   end
+end
+
+-- Statistics.
+for _ = 1, tonumber(next_argument()) do
+  local field = next_argument()
+  count(field, next_argument())
+end
+
+-- Plain ends: done, and nothing else to give back. All in three calls; safe to unpack, because a driver
+-- holds a fixed number of jobs at most.
+local refused = {}
+local ends = tonumber(next_argument())
+if ends > 0 then
+  local members, ids = {}, {}
+  for at = 1, ends do members[at] = next_argument() end
+  local held = redis.call('ZMSCORE', LEASES, unpack(members))
+  for at, member in ipairs(members) do
+    if held[at] then
+      ids[#ids + 1] = string.match(member, '^%d+:([^:]+):')
+    else
+      refused[#refused + 1] = at - 1
+    end
+  end
+  if #ids > 0 then
+    redis.call('ZREM', LEASES, unpack(members))
+    redis.call('HDEL', JOBS, unpack(ids))
+  end
+end
+
+-- Settle.
+for index = 1, tonumber(next_argument()) do
+  local kind, member, delay = next_argument(), next_argument(), tonumber(next_argument())
+  if not settle(kind, member, delay, next_argument()) then refused[#refused + 1] = ends + index - 1 end
 end
 
 -- Renew.
 local lost, known = {}, {}
-local first_token = 6 + settlements * 4
-for at = first_token, #ARGV do
-  local member = ARGV[at] .. suffix
+local first = cursor + 1
+for at = first, #ARGV do
+  local member = ARGV[at]
   known[member] = true
   if redis.call('ZSCORE', LEASES, member) then
-    redis.call('ZADD', LEASES, now + lease, member)
+    redis.call('ZADD', LEASES, digits(now + lease), member)
   else
-    lost[#lost + 1] = at - first_token
+    lost[#lost + 1] = at - first
   end
 end
 
@@ -128,80 +177,203 @@ end
 if ARGV[4] == '1' then
   for _, member in ipairs(redis.call('ZRANGE', LEASES, 0, ORPHAN_SCAN - 1)) do
     if not known[member] and string.sub(member, -#suffix) == suffix then
-      local entry = take(member)
-      local head = entry and parse(entry)
-      if head then wait(head, with_attempt(head, head.attempt - 1), 0, 'LPUSH') end
+      local id, _, entry, head = take(member)
+      if head then wait(id, head, 0, push_front) else bury(id, nil, entry, '-', 'malformed_entry') end
     end
   end
 end
 
 -- Take back expired leases. The attempt stays counted: the job may be what killed its worker.
-local reclaimed = 0
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, RECLAIM_LIMIT)) do
-  local entry = take(member)
-  local head = entry and parse(entry)
+local reclaimed, buried = 0, 0
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', digits(now), 'LIMIT', 0, RECLAIM_LIMIT)) do
+  local id, attempt, entry, head = take(member)
   if head then
     local note = string.format(
       '{"attempt":%d,"code":"lease_expired","message":"the worker went silent","worker":"%s"}',
-      head.attempt, string.match(member, ':(.*)$'))
-    wait(head, annotate(entry, note), 0, 'LPUSH')
+      attempt, string.match(member, '^%d+:[^:]+:%d+:(.*)$'))
+    redis.call('HSET', JOBS, id, annotate(rewrite(entry, head, attempt, head.enqueued + head.offset), note))
+    wait(id, head, 0, push_front)
     reclaimed = reclaimed + 1
+  else
+    bury(id, nil, entry, '-', 'malformed_entry')
+    buried = buried + 1
+  end
+end
+if reclaimed > 0 then count('reclaimed', reclaimed) end
+
+local any_paused = redis.call('EXISTS', PAUSED) == 1
+local paused = any_paused and redis.call('HEXISTS', PAUSED, '*') == 1
+if paused then room = 0 end
+
+-- A limit as it is set now: concurrency, and the rate as interval and burst in microseconds; nil for what
+-- is not limited. Rates follow the generic cell rate algorithm (ITU-T I.371).
+local function limit_of(key)
+  local words = redis.call('HGET', LIMITS, key)
+  if not words then return nil end
+  local concurrency, units, per, burst = string.match(words, '^(%S+) (%S+) (%d+) (%d+)$')
+  local interval = units ~= '-' and tonumber(per) * 1000 / tonumber(units) or nil
+  return { concurrency = tonumber(concurrency), interval = interval, burst = interval and tonumber(burst) * interval }
+end
+
+local function arrival(key) return math.max(tonumber(redis.call('HGET', RATES, key) or '0'), micros) end
+
+-- The gate that a job cannot pass now, and the ms when it may open; nil if the way is free.
+local function closed_gate(head)
+  if any_paused and redis.call('HEXISTS', PAUSED, head.job) == 1 then return 'job:' .. head.job, '+inf' end
+  local gate, opens = nil, nil
+  each_limit(head, function(key, cost)
+    local limit = not gate and limit_of(key)
+    if not limit then return end
+    if limit.concurrency and tonumber(redis.call('HGET', IN_USE, key) or '0') >= limit.concurrency then
+      gate, opens = 'limit:' .. key, '+inf'
+    elseif limit.interval then
+      -- More than the whole burst passes when nothing is owed: nothing waits for ever.
+      local allowed = math.max(limit.burst - cost * limit.interval, 0)
+      local ahead = arrival(key) - micros
+      if ahead > allowed then gate, opens = 'limit:' .. key, digits(now + math.ceil((ahead - allowed) / 1000)) end
+    end
+  end)
+  return gate, opens
+end
+
+local function park(gate, opens, id, head)
+  push(B .. ':gate:' .. gate, head.lane, head.tenant, { id })
+  redis.call('HINCRBY', PARKED, gate, 1)
+  redis.call('HINCRBY', PARKED, '*', 1)
+  redis.call('ZADD', GATES, opens, gate)
+end
+
+-- How many jobs a gate lets through now (by guess: each is looked at again), and when it may open if none.
+local function openings(gate)
+  local kind, key = string.match(gate, '^(%a+):(.*)$')
+  if kind == 'job' then
+    if redis.call('HEXISTS', PAUSED, key) == 1 then return 0, '+inf' end
+    return UNPARK_LIMIT
+  end
+  local limit, free_slots = limit_of(key), UNPARK_LIMIT
+  if limit and limit.concurrency then
+    free_slots = math.min(free_slots, limit.concurrency - tonumber(redis.call('HGET', IN_USE, key) or '0'))
+    if free_slots <= 0 then return 0, '+inf' end
+  end
+  if limit and limit.interval then
+    local units = math.floor((limit.burst - (arrival(key) - micros)) / limit.interval)
+    if units < 1 then return 0, digits(now + math.max(1, math.ceil(limit.interval / 1000))) end
+    free_slots = math.min(free_slots, units)
+  end
+  return free_slots
+end
+
+-- Lets through those gates that may have opened, to the head of what is ready.
+local function unpark()
+  for _, gate in ipairs(redis.call('ZRANGEBYSCORE', GATES, '-inf', digits(now), 'LIMIT', 0, GATE_LIMIT)) do
+    local line = B .. ':gate:' .. gate
+    local slots, opens = openings(gate)
+    local passed = 0
+    if slots > 0 then
+      pop(line, slots, function(lane, tenant, ids)
+        passed = passed + #ids
+        push_front(READY, lane, tenant, ids)
+      end)
+    end
+    if redis.call('HINCRBY', PARKED, '*', 0 - passed) <= 0 then redis.call('HDEL', PARKED, '*') end
+    if redis.call('HINCRBY', PARKED, gate, 0 - passed) <= 0 then
+      redis.call('HDEL', PARKED, gate)
+      redis.call('ZREM', GATES, gate)
+    else
+      -- What passed takes what was free; the next look is when time or somebody's end has made room.
+      redis.call('ZADD', GATES, opens or digits(now + 1), gate)
+    end
   end
 end
 
--- Promote and claim, only with room: what nobody can run may as well stay scheduled.
-local claimed, buried = {}, 0
-if room > 0 then
-  local due = redis.call('ZRANGEBYSCORE', SCHEDULED, '-inf', now, 'LIMIT', 0, PROMOTE_LIMIT)
-  if #due > 0 then
-    -- Equal scores order alike in both commands, so these ranks are exactly what was read.
-    redis.call('ZREMRANGEBYRANK', SCHEDULED, 0, #due - 1)
-    for _, entry in ipairs(due) do
-      local head = parse(entry)
-      redis.call('RPUSH', LANES[head and head.lane or 'n'], entry)
+local function promote()
+  local due = redis.call('ZRANGEBYSCORE', SCHEDULED, '-inf', digits(now), 'LIMIT', 0, PROMOTE_LIMIT)
+  if #due == 0 then return end
+  -- Equal scores order alike in both commands, so these ranks are exactly what was read.
+  redis.call('ZREMRANGEBYRANK', SCHEDULED, 0, #due - 1)
+  local rings, order = {}, {}
+  for at, entry in ipairs(redis.call('HMGET', JOBS, unpack(due))) do
+    local lane, tenant = string.match(entry or '', '^[.!]%d+ ([hnl]) %S+ %S+ (%S+) ')
+    lane, tenant = lane or 'n', tenant or '-'
+    local ring = lane .. tenant
+    if not rings[ring] then
+      rings[ring] = { lane = lane, tenant = tenant, ids = {} }
+      order[#order + 1] = ring
     end
+    local ids = rings[ring].ids
+    ids[#ids + 1] = due[at]
   end
+  for _, ring in ipairs(order) do push(READY, rings[ring].lane, rings[ring].tenant, rings[ring].ids) end
+end
 
+local function enter(id, head)
+  if head.scope == 'w' then free(id, head) end
+  each_limit(head, function(key, cost)
+    redis.call('HINCRBY', IN_USE, key, 1)
+    local limit = limit_of(key)
+    if limit and limit.interval then redis.call('HSET', RATES, key, digits(arrival(key) + cost * limit.interval)) end
+  end)
+end
+
+local claimed, leases = {}, {}
+if room > 0 then
+  unpark()
+  promote()
   local token = math.max(micros, tonumber(redis.call('GET', TOKEN) or '0') + 1)
-  local runs, leases = {}, {}
-  for _, lane in ipairs({ LANES.h, LANES.n, LANES.l }) do
-    local left = room - #claimed / 2
-    local entries = left > 0 and redis.call('LPOP', lane, left) or {}
-    for _, entry in ipairs(entries) do
-      local head = parse(entry)
-      if head then
-        if head.scope == 'w' then free(head) end
-        local running, member = with_attempt(head, head.attempt + 1), digits(token) .. suffix
-        runs[#runs + 1], runs[#runs + 2] = member, running
-        leases[#leases + 1], leases[#leases + 2] = digits(now + lease), member
-        claimed[#claimed + 1], claimed[#claimed + 2] = digits(token), running
-      else
-        bury({ id = 'malformed-' .. digits(token), scope = '-' }, entry)
-        buried = buried + 1
+  local first_token, parked = token, 0
+  local expiry = digits(now + lease)
+  local function claim(id, entry)
+    local attempt = string.match(entry, '^[.!](%d+) ')
+    local plain = attempt and not any_paused and string.byte(entry) == PLAIN
+    local head = not plain and parse(entry)
+    if not plain and not head then
+      bury(id, nil, entry, '-', 'malformed_entry')
+      buried = buried + 1
+      return
+    end
+    if head then
+      local gate, opens = closed_gate(head)
+      if gate then
+        park(gate, opens, id, head)
+        parked = parked + 1
+        return
       end
-      token = token + 1
+      enter(id, head)
+    end
+    local member = digits(token) .. ':' .. id .. ':' .. digits(tonumber(attempt) + 1) .. suffix
+    local at = #claimed
+    leases[at + 1], leases[at + 2] = expiry, member
+    claimed[at + 1], claimed[at + 2] = member, entry
+    token = token + 1
+  end
+  while #claimed / 2 < room and parked < PARK_LIMIT do
+    local ids = {}
+    pop(READY, room - #claimed / 2, function(_, _, batch)
+      for _, id in ipairs(batch) do ids[#ids + 1] = id end
+    end)
+    if #ids == 0 then break end
+    for at, entry in ipairs(redis.call('HMGET', JOBS, unpack(ids))) do
+      claim(ids[at], entry or '')
     end
   end
   -- Safe to unpack: the driver never asks for more than a fixed room.
-  if #runs > 0 then
-    redis.call('HSET', RUNNING, unpack(runs))
-    redis.call('ZADD', LEASES, unpack(leases))
-  end
-  if #runs > 0 or buried > 0 then redis.call('SET', TOKEN, digits(token - 1)) end
+  if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) end
+  if token > first_token then redis.call('SET', TOKEN, digits(token - 1)) end
 end
 
--- One marker wakes one idle worker, which takes what it can and leaves the marker if more remains.
-if redis.call('EXISTS', LANES.h, LANES.n, LANES.l) > 0 then
-  redis.call('ZADD', WAKE, 0, '1')
-else
-  redis.call('DEL', WAKE)
-end
-
-local next_at = nil
-for _, key in ipairs({ SCHEDULED, LEASES }) do
+local function head_score(key)
   local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  local at = head[2] and tonumber(head[2])
-  if at and (not next_at or at < next_at) then next_at = at end
+  local score = head[2] and tonumber(head[2])
+  return score and score < math.huge and score or nil
 end
+
+local ready = not paused and has_any(READY)
+local gate_at = not paused and head_score(GATES) or nil
+if ready or (gate_at and gate_at <= now) then wake() else redis.call('DEL', WAKE) end
+
+local next_at = head_score(LEASES)
+local scheduled_at = not paused and head_score(SCHEDULED) or nil
+if scheduled_at and (not next_at or scheduled_at < next_at) then next_at = scheduled_at end
+if gate_at and (not next_at or gate_at < next_at) then next_at = gate_at end
 local pause = next_at and math.max(next_at - now, 0) or -1
-return { now, claimed, refused, lost, pause, reclaimed, buried }
+return { now, claimed, refused, lost, pause, reclaimed, buried, ready and 1 or 0 }

@@ -116,37 +116,34 @@ async fn what_is_no_job_becomes_a_dead_letter_and_the_worker_lives_on() {
     let client = server.client().await;
     let lab = Lab::new();
     let working = lab.work(&client, worker(1));
-    let ready = Redis::key(QUEUE, "ready:normal");
-    let poison = [
-        ("no job at all", ""),
-        ("1 0 a1 n nobody - -\n\n{}", "unknown_job"),
-        ("1 0 a2 n act - -\n\n{\"name\":7}", "undecodable_payload"),
-        ("1 0 a3 n act - -\n\nnot json", "undecodable_payload"),
-        ("1 0 a4 n act - -\nnot json\n{}", "malformed_entry"),
-        ("1 0 a5 n act - -\n", "malformed_entry"),
+    let poison: [(&str, &[u8], &str); 8] = [
+        ("a0", b"no job at all", "malformed_entry"),
+        ("a1", b".0 n 1+0 nobody - - -\n\n{}", "unknown_job"),
+        ("a2", b".0 n 1+0 act - - -\n\n{\"name\":7}", "undecodable_payload"),
+        ("a3", b".0 n 1+0 act - - -\n\nnot json", "undecodable_payload"),
+        ("a4", b".2 n 1+0 act - - -\nnot json\n{}", "malformed_entry"),
+        ("a5", b".0 n 1+0 act - - -\n", "malformed_entry"),
+        ("a6", b".0 n 1+0 act - - -\n\n\"\xff\"", "malformed_entry"),
+        ("a7", b"!0 n 1+0 act -", "malformed_entry"),
     ];
-    for (bytes, _) in poison {
-        let _length: i64 = server.ask(&["RPUSH", &ready, bytes]).await;
-    }
     let mut connection = server.raw().await;
-    let not_text: &[u8] = b"1 0 a6 n act - -\n\n\"\xff\"";
-    let mut push = redis::cmd("RPUSH");
-    let pushed = push.arg(&ready).arg(not_text).exec_async(&mut connection);
-    pushed.await.unwrap();
+    for (id, bytes, _) in poison {
+        let mut put = redis::cmd("HSET");
+        put.arg(Redis::key(QUEUE, "jobs")).arg(id).arg(bytes).exec_async(&mut connection).await.unwrap();
+        let _length: i64 = server.ask(&["RPUSH", &Redis::key(QUEUE, "ready/n/-"), id]).await;
+    }
+    let _length: i64 = server.ask(&["RPUSH", &Redis::key(QUEUE, "ready/n"), "-"]).await;
     client.enqueue(Act::new("good", &[Step::Done]).job()).await.unwrap();
     lab.began("good", 1).await;
 
-    let letters = dead(&client, poison.len() as u64 + 1).await;
-    for (bytes, code) in &poison[1..] {
-        let id = bytes.split(' ').nth(2).unwrap();
-        let letter = letters.iter().find(|letter| letter.id == id).unwrap();
-        let stored: String = server.ask(&["HGET", &Redis::key(QUEUE, "dead"), id]).await;
-        assert!(stored.contains(&format!("\"code\":\"{code}\"")), "{stored}");
-        assert_eq!(stored.matches("\"code\"").count(), 1);
-        assert!(!letter.payload.is_empty() || *code == "malformed_entry");
+    let letters = dead(&client, poison.len() as u64).await;
+    for (id, _, code) in &poison {
+        let letter = letters.iter().find(|letter| letter.id == *id).unwrap();
+        let index: String = server.ask(&["HGET", &Redis::key(QUEUE, "dead:index"), id]).await;
+        assert!(index.ends_with(&format!(" {code}")), "{index}");
+        assert!(!letter.payload.is_empty());
     }
-    let malformed = letters.iter().find(|letter| letter.id.starts_with("malformed-"));
-    let malformed = malformed.unwrap();
+    let malformed = letters.iter().find(|letter| letter.id == "a0").unwrap();
     assert_eq!(malformed.payload, "no job at all");
     let requeued = client.requeue_dead(QUEUE, &malformed.id).await.unwrap();
     assert_eq!(requeued, Requeued::Malformed);
