@@ -1,8 +1,9 @@
-//! Time's hand: makes the ticks of the cron table, starts what they start, and sweeps up what Redis has lost.
+//! Time's hand: makes the ticks of the cron table, starts what they start, mirrors dead letters into the database, and
+//! sweeps up what Redis has lost.
 //!
 //! **Invariant:** any number of schedulers at once do no harm: a tick is a unique record, what it starts has an id made of the
-//! tick, and sweeping enqueues uniquely. Losing every scheduler for a while delays work and loses none: missed ticks are made
-//! from the persisted cursor.
+//! tick, sweeping enqueues uniquely, and the mirror applies a change once. Losing every scheduler for a while delays work and
+//! loses none: missed ticks are made from the persisted cursor, and the queues' journals wait.
 
 mod civil_cron;
 mod table;
@@ -45,6 +46,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
 async fn beat(app: &App, schedules: &[table::Schedule], beats: u64) -> anyhow::Result<()> {
     let wall = app.clock.now();
     rebuild(app, wall).await?;
+    billing::mirror_dead_letters(&app.billing).await?;
     for schedule in schedules {
         ticks::make_due(app, schedule, wall).await?;
     }
@@ -58,7 +60,8 @@ async fn beat(app: &App, schedules: &[table::Schedule], beats: u64) -> anyhow::R
 async fn rebuild(app: &App, wall: Timestamp) -> anyhow::Result<()> {
     let generation = app.ids.new_id("gen");
     if let Some(sweep) = billing::rebuild_deliveries(&app.billing, &generation, wall).await? {
-        tracing::info!(jobs = sweep.offered, "Redis held no work of this deployment; rebuilt it from the database");
+        let (jobs, dead_letters) = (sweep.offered, sweep.restored);
+        tracing::info!(jobs, dead_letters, "Redis held no work of this deployment; rebuilt it from the database");
     }
     Ok(())
 }

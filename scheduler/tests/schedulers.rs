@@ -1,13 +1,18 @@
-//! Two schedulers at once, on a real database and a real Redis: every tick is made once and starts each run once.
+//! Two schedulers at once, on a real database and a real Redis: every tick is made once and starts each run once, and what
+//! dies is mirrored.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use app::{App, AppConfig, Shutdown};
-use billing::{Actor, NewCustomer, NewSubscription, NewTenant, TenantTime};
+use billing::{
+    Actor, NewCustomer, NewSubscription, NewTenant, TenantTime,
+    jobs::{CalculateUsage, queues},
+};
 use clap::Parser;
 use jiff::{Timestamp, ToSpan};
+use queue::NewJob;
 use services::{Mongo, Redis};
 use store::{BillingRun, ListFilter, PageRequest, Schedule, UnitOfWork};
 use tempfile::TempDir;
@@ -44,15 +49,21 @@ async fn two_schedulers_make_each_tick_and_run_once() {
 
     let shutdown = Shutdown::new();
     let schedulers = [0, 1].map(|_| tokio::spawn(scheduler::run(app.clone(), shutdown.clone())));
-    let generation = async {
+    let worker = tokio::spawn(workers::run(app.clone(), vec![queues::USAGE.to_owned()], shutdown.clone()));
+    let fatal = CalculateUsage { tenant: TENANT.to_owned(), chunk: "chk_unknown".to_owned(), pass: 1 };
+    app.billing.queue.enqueue(NewJob::of(&fatal).unwrap()).await.unwrap();
+    let started = async {
         while runs(&app).await.is_empty() || app.billing.queue.generation().await.unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        while app.billing.store.lost_dead_letters(None, 10).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     };
-    tokio::time::timeout(Duration::from_secs(30), generation).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), started).await.unwrap();
     shutdown.cancel();
-    for scheduler in schedulers {
-        scheduler.await.unwrap().unwrap();
+    for role in schedulers.into_iter().chain([worker]) {
+        role.await.unwrap().unwrap();
     }
 
     assert_eq!(runs(&app).await.len(), 1);

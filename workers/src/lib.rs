@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use app::{App, Shutdown};
 use billing::jobs::{self, queues};
-use queue::{WorkerConfig, WorkerHealth, Workers};
+use queue::{WorkerConfig, Workers};
 
 use context::Context;
 
@@ -28,7 +28,8 @@ const fn concurrency(queue: &str) -> usize {
     }
 }
 
-/// Runs the workers of the chosen queues until shutdown.
+/// Runs the workers of the chosen queues until shutdown. Whether they get at the work that waits is told by the app's
+/// `health`.
 ///
 /// # Errors
 /// When Redis is not configured for queues, or cannot be reached at the start.
@@ -38,16 +39,14 @@ pub async fn run(app: App, queues: Vec<String>, shutdown: Shutdown) -> anyhow::R
         let slots = concurrency(&queue);
         config = config.queue(queue, slots);
     }
-    let client = app.billing.queue.clone();
-    Ok(Workers {
-        client,
-        registry: jobs::registry(),
-        context: Context { app },
-        config,
-        health: WorkerHealth::default(),
-    }
-    .run(shutdown)
-    .await?)
+    let (client, health) = (app.billing.queue.clone(), app.health.clone());
+    Ok(Workers { client, registry: jobs::registry(), context: Context { app }, config, health }.run(shutdown).await?)
+}
+
+/// The wire names of all jobs that can be run, sorted.
+#[must_use]
+pub fn job_names() -> Vec<&'static str> {
+    jobs::registry::<Context>().names()
 }
 
 /// Every queue there is.

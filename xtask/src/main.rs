@@ -6,6 +6,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod cargo;
 mod child;
 mod ci;
@@ -73,6 +74,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Measure: everything, or what is named (queue, pickup, recovery).
+    ///
+    /// Prints a table each and writes JSON and a chart into bench/results.
+    Bench {
+        /// Arguments for the benchmarks: names, `--quick`, `--out <folder>`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<String>,
+    },
     /// Everything that has to pass before a change lands: format, lints, generated files, tests.
     Ci,
 }
@@ -84,6 +93,7 @@ fn main() -> ExitCode {
         Command::Down { data } => down::run(data),
         Command::Demo { once, release, data, rest } => demo::run(demo::Options { once, release, data, rest }),
         Command::Test { rest } => test::run(&rest),
+        Command::Bench { rest } => bench::run(&rest),
         Command::Ci => ci::run(),
     };
     result.unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use billing::Billing;
 use gateways::{mail::SmtpMailer, payment::StripeGateway};
-use queue::QueueClient;
+use queue::{QueueClient, WorkerHealth};
 use store::{Store, StoreConfig};
 
 pub use clock::Clock;
@@ -33,6 +33,8 @@ pub struct App {
     pub clock: Clock,
     /// The one source of random ids.
     pub ids: IdSource,
+    /// How the workers of this process fare; healthy where there are none.
+    pub health: WorkerHealth,
     /// What the app was built from.
     pub config: Arc<AppConfig>,
 }
@@ -57,6 +59,7 @@ impl App {
             .context("STRIPE_BASE_URL, STRIPE_SECRET_KEY")?;
         let mailer = SmtpMailer::connect(config.smtp_url.expose()).context("SMTP_URL")?;
         let billing = Billing { store, queue, gateway, mailer, mail_from: config.mail_from.clone() };
-        Ok(Self { billing, clock: Clock, ids: IdSource, config: Arc::new(config) })
+        let health = WorkerHealth::default();
+        Ok(Self { billing, clock: Clock, ids: IdSource, health, config: Arc::new(config) })
     }
 }

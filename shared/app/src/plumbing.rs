@@ -1,9 +1,14 @@
 //! The plumbing port of every role: `/metrics`, `/livez`, `/readyz`.
+//!
+//! `/metrics` reads the queues when it is asked, so that their gauges are of this moment. `/readyz` says no when a
+//! component does not answer, and when this process's workers do not get at the work that waits.
 
 use std::time::Duration;
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
+use billing::jobs::queues;
 use tokio::net::TcpListener;
+use tracing::warn;
 
 use crate::{App, MetricsHandle, Shutdown};
 
@@ -29,7 +34,7 @@ pub async fn serve_plumbing(
     let plumbing = Plumbing { app, metrics, shutdown: shutdown.clone() };
     let upkeep = tokio::spawn(keep_up(plumbing.metrics.clone()));
     let router = Router::new()
-        .route("/metrics", get(async |State(plumbing): State<Plumbing>| plumbing.metrics.render()))
+        .route("/metrics", get(scrape))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(ready))
         .with_state(plumbing);
@@ -47,13 +52,24 @@ async fn keep_up(metrics: MetricsHandle) {
     }
 }
 
+async fn scrape(State(plumbing): State<Plumbing>) -> String {
+    if let Err(error) = plumbing.app.billing.queue.export(&queues::ALL).await {
+        // What this process has counted is told all the same, and that the queues could not be read.
+        warn!(%error, "the queues' gauges are not of this moment");
+    }
+    plumbing.metrics.render()
+}
+
 async fn ready(State(plumbing): State<Plumbing>) -> (StatusCode, String) {
     if plumbing.shutdown.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down".to_owned());
     }
-    match plumbing.app.check().await {
+    if let Err(component) = plumbing.app.check().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{component} does not answer"));
+    }
+    match plumbing.app.health.check() {
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
-        Err(component) => (StatusCode::SERVICE_UNAVAILABLE, format!("{component} does not answer")),
+        Err(unhealthy) => (StatusCode::SERVICE_UNAVAILABLE, format!("worker: {unhealthy}")),
     }
 }
 

@@ -1,11 +1,17 @@
 //! Logs and metrics.
+//!
+//! Owns how durations are put into buckets and what the metrics mean that no crate below describes itself.
 
 use std::io::IsTerminal as _;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics::{Unit, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::LogFormat;
+
+/// How the name of every duration ends; all have the same buckets, so that they can be compared.
+const SECONDS: &str = "_seconds";
 
 /// Renders the process's metrics in Prometheus's text format.
 pub type MetricsHandle = PrometheusHandle;
@@ -32,5 +38,17 @@ pub fn init(format: LogFormat) -> anyhow::Result<MetricsHandle> {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
     };
     installed.map_err(|error| anyhow::anyhow!("cannot install the log subscriber: {error}"))?;
-    Ok(PrometheusBuilder::new().install_recorder()?)
+    let durations = Matcher::Suffix(SECONDS.to_owned());
+    let metrics =
+        PrometheusBuilder::new().set_buckets_for_metric(durations, &queue::DURATION_BUCKETS)?.install_recorder()?;
+    queue::describe_metrics();
+    describe_calls();
+    Ok(metrics)
+}
+
+/// What is recorded about calls, in and out.
+fn describe_calls() {
+    describe_histogram!("http_request_duration_seconds", Unit::Seconds, "Time to answer a request of the API.");
+    describe_histogram!("payment_gateway_call_seconds", Unit::Seconds, "Time that a call of the payment gateway took.");
+    describe_histogram!("mail_send_seconds", Unit::Seconds, "Time that handing a mail to the mail server took.");
 }

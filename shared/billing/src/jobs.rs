@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use queue::{Handler, Job, Registry, RetryPolicy, UniqueKey};
+use queue::{Handler, Job, LimitUse, Registry, RetryPolicy, UniqueKey};
 use serde::{Deserialize, Serialize};
 
 /// Queues, in the order in which work flows through them.
@@ -16,12 +16,24 @@ pub mod queues {
     pub const PAYMENTS: &str = "payments";
     pub const NOTIFICATIONS: &str = "notifications";
     pub const EVENTS: &str = "events";
+    /// What persons asked to be done to many things at once.
+    pub const OPERATIONS: &str = "operations";
     /// All of them.
-    pub const ALL: [&str; 6] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS];
+    pub const ALL: [&str; 7] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS, OPERATIONS];
 }
 
-/// For work whose failures come from a component that is away for a while: two seconds to five minutes, over some hours.
-const PATIENT: RetryPolicy = RetryPolicy::exponential(60, Duration::from_secs(2), Duration::from_secs(300));
+/// Keys of what is limited across the fleet. An operator sets the limits; until then runs are only counted.
+mod limits {
+    /// Calls to the payment gateway.
+    pub(super) const GATEWAY: &str = "gateway:stripe";
+    /// Mails to the mail server.
+    pub(super) const SMTP: &str = "smtp";
+}
+
+/// For work whose failures come from a component that is away: two seconds to half an hour, over about a day (with full
+/// jitter 22 hours on average, 45 at most). What has failed for so long is dead and waits for a person, since the sweep does
+/// not offer it again; so this is the longest absence that heals by itself, a night's included.
+const PATIENT: RetryPolicy = RetryPolicy::exponential(100, Duration::from_secs(2), Duration::from_secs(30 * 60));
 
 /// One step of bulk work takes seconds; this is what a stuck one may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
@@ -118,6 +130,10 @@ impl Job for CollectPayment {
         let (Self::Chunk { chunk: parent, .. } | Self::Invoice { invoice: parent, .. }) = self;
         Some(UniqueKey::waiting_or_running(parent))
     }
+
+    fn limits(&self) -> Vec<LimitUse> {
+        vec![LimitUse::new(limits::GATEWAY)]
+    }
 }
 
 /// Sends the mails of a chunk, or one mail that goes on alone.
@@ -143,6 +159,10 @@ impl Job for SendNotification {
         let (Self::Chunk { chunk: parent, .. } | Self::Notification { notification: parent, .. }) = self;
         Some(UniqueKey::waiting_or_running(parent))
     }
+
+    fn limits(&self) -> Vec<LimitUse> {
+        vec![LimitUse::new(limits::SMTP)]
+    }
 }
 
 /// Publishes a tenant's recorded events.
@@ -167,6 +187,28 @@ impl Job for DispatchEvents {
     }
 }
 
+/// Takes an operation one bounded step further.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdvanceOperation {
+    pub tenant: String,
+    pub operation: String,
+}
+
+impl Job for AdvanceOperation {
+    const NAME: &'static str = "advance_operation";
+    const QUEUE: &'static str = queues::OPERATIONS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.operation))
+    }
+}
+
 /// A registry of every job of the catalogue. Does not compile while one of them has no handler for `C`.
 #[must_use]
 pub fn registry<C>() -> Registry<C>
@@ -178,6 +220,7 @@ where
     CollectPayment: Handler<C>,
     SendNotification: Handler<C>,
     DispatchEvents: Handler<C>,
+    AdvanceOperation: Handler<C>,
 {
     Registry::new()
         .register::<TriggerBillingCycle>()
@@ -186,4 +229,5 @@ where
         .register::<CollectPayment>()
         .register::<SendNotification>()
         .register::<DispatchEvents>()
+        .register::<AdvanceOperation>()
 }

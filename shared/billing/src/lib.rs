@@ -5,6 +5,7 @@
 //! [`generate_invoices`] -> [`collect_chunk`] -> [`send_chunk_notifications`].
 
 mod actor;
+mod advance_operation;
 mod calculate_usage;
 mod chunk_stage;
 mod collect_payments;
@@ -22,15 +23,18 @@ mod ingest_usage;
 mod issue_invoice;
 pub mod jobs;
 mod mail_content;
+mod mirror_dead_letters;
 mod plan_billing_run;
 mod register_tenant;
 mod send_notifications;
 mod settle_payment;
 mod start_due_runs;
+mod start_operation;
 mod sweep;
 mod tenant_time;
 
 pub use actor::Actor;
+pub use advance_operation::{Advance, advance_operation};
 pub use calculate_usage::calculate_usage;
 pub use collect_payments::{collect_chunk, collect_invoice};
 pub use context::{Billing, Change, Progress};
@@ -44,9 +48,11 @@ pub use dispatch_events::{dispatch_events, event_channel};
 pub use error::BillingError;
 pub use generate_invoices::generate_invoices;
 pub use ingest_usage::{Ingestion, NewUsageEvent, Rejection, UsageSubject, ingest_usage};
+pub use mirror_dead_letters::mirror_dead_letters;
 pub use plan_billing_run::plan_billing_run;
 pub use register_tenant::{NewTenant, register_tenant};
 pub use send_notifications::{send_chunk_notifications, send_notification};
 pub use start_due_runs::start_due_runs;
+pub use start_operation::{DEFAULT_PACE, NewOperation, count_dead_letters, start_operation};
 pub use sweep::{Sweep, rebuild_deliveries, sweep_overdue};
 pub use tenant_time::TenantTime;

@@ -5,6 +5,7 @@
 //! is planned twice, and no chunk is added to a run that has left planning.
 
 use jiff::Timestamp;
+use queue::NewJob;
 use serde_json::json;
 use store::{BillingRun, Chunk, ChunkCounts, ChunkState, Due, RunState, UnitOfWork, chunk_id};
 
@@ -85,8 +86,8 @@ async fn complete_if_done(billing: &Billing, mut run: BillingRun, wall: Timestam
         .filter_map(|chunk| chunk_stage::next_job(&chunk.tenant, &chunk.id, chunk.state, chunk.pass).transpose())
         .collect::<Result<_, _>>()?;
     if !waiting.is_empty() {
-        // Their jobs exist already, unless Redis has lost them.
-        billing.hint(waiting).await;
+        // Their jobs exist already, unless Redis has lost them; what is dead waits for a person.
+        billing.hint(waiting.into_iter().map(NewJob::unless_dead).collect()).await;
         return Ok(Progress::Done);
     }
     run.state = RunState::Completed;

@@ -111,7 +111,8 @@ async fn send_batch(
     Ok(())
 }
 
-/// Sends one notification that goes on alone.
+/// Sends one notification that goes on alone. One that was refused for good is tried again: only a person who requeues its
+/// dead letter, or a redelivery, comes here with it.
 ///
 /// # Errors
 /// `Mail` when the server does not take it: permanent ones are marked as failed, the others stay due. Store errors.
@@ -122,7 +123,7 @@ pub async fn send_notification(
 ) -> Result<(), BillingError> {
     let notification: Notification =
         billing.store.find(tenant, id).await?.ok_or_else(|| BillingError::not_found("notification", id))?;
-    if notification.state == NotificationState::Pending {
+    if notification.state != NotificationState::Sent {
         send_alone(billing, &notification, wall).await?;
     }
     match &notification.chunk {

@@ -2,17 +2,19 @@
 //!
 //! **Invariant:** Redis holds the generation id that is also in the store. When it is missing or differs, Redis has lost its
 //! data and everything due is enqueued at once; otherwise only what has been overdue for minutes is touched. Enqueueing is
-//! unique per parent, so a sweep too many is harmless.
+//! unique per parent, so a sweep too many is harmless. **Invariant:** what has died waits for a person: a document whose job is
+//! a dead letter is not offered again. So dead letters that Redis has lost are put back before anything is offered.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
-use store::{BillingRun, Chunk, DueRef, Event, Invoice, Notification, Record};
+use store::{BillingRun, Chunk, DueRef, Event, Invoice, Notification, Operation, Record};
 
 use crate::{
     Billing, BillingError, chunk_stage,
-    jobs::{CollectPayment, DispatchEvents, SendNotification, TriggerBillingCycle},
+    jobs::{AdvanceOperation, CollectPayment, DispatchEvents, SendNotification, TriggerBillingCycle},
+    mirror_dead_letters::restore_dead_letters,
 };
 
 /// Work that is this much overdue has probably lost its job.
@@ -23,11 +25,14 @@ const PAGE: i64 = 1_000;
 /// What a sweep enqueued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sweep {
-    /// Jobs offered to the queues, those included that existed already.
+    /// Jobs offered to the queues, those included that existed already or are dead.
     pub offered: usize,
+    /// Dead letters put back.
+    pub restored: usize,
 }
 
-/// If Redis has lost its data, enqueues everything that is due and marks Redis with a new generation id.
+/// If Redis has lost its data, puts the dead letters back, enqueues everything else that is due, and marks Redis with a new
+/// generation id.
 ///
 /// # Errors
 /// Store and queue errors; the next call begins again.
@@ -41,7 +46,8 @@ pub async fn rebuild_deliveries(
         return Ok(None);
     }
     billing.store.set_delivery_generation(fresh_generation).await?;
-    let sweep = sweep_due(billing, wall).await?;
+    let restored = restore_dead_letters(billing).await?;
+    let sweep = Sweep { restored, ..sweep_due(billing, wall).await? };
     // Another scheduler may have stored its own id meanwhile; both end by marking Redis with the stored one.
     if let Some(generation) = billing.store.delivery_generation().await? {
         billing.queue.set_generation(&generation).await?;
@@ -49,7 +55,7 @@ pub async fn rebuild_deliveries(
     Ok(Some(sweep))
 }
 
-/// Enqueues what has been due for minutes.
+/// Enqueues what has been due for minutes and is not dead.
 ///
 /// # Errors
 /// Store and queue errors.
@@ -70,6 +76,10 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
     .await?;
     sweep_all::<Notification>(billing, until, &mut sweep, |due| {
         NewJob::of(&SendNotification::Notification { tenant: due.tenant, notification: due.id })
+    })
+    .await?;
+    sweep_all::<Operation>(billing, until, &mut sweep, |due| {
+        NewJob::of(&AdvanceOperation { tenant: due.tenant, operation: due.id })
     })
     .await?;
     sweep_events(billing, until, &mut sweep).await?;
@@ -125,7 +135,7 @@ async fn sweep_events(billing: &Billing, until: Timestamp, sweep: &mut Sweep) ->
 async fn offer(billing: &Billing, jobs: Vec<NewJob>, sweep: &mut Sweep) -> Result<(), BillingError> {
     sweep.offered += jobs.len();
     if !jobs.is_empty() {
-        billing.queue.enqueue_many(jobs).await?;
+        billing.queue.enqueue_many(jobs.into_iter().map(NewJob::unless_dead).collect()).await?;
     }
     Ok(())
 }

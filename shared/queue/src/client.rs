@@ -7,26 +7,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Script};
+use redis::Script;
 
+use crate::connection::Connection;
 use crate::error::QueueError;
 use crate::keys::{Keys, QueueKeys};
 use crate::measure;
 use crate::new_job::{Enqueued, NewJob};
-
-/// How long Redis may take to answer before a call counts as failed. Explicit, because the client's
-/// own default (half a second) mistakes a busy Redis for a dead one.
-pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long connecting may take.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The oldest Redis with everything the scripts use (flags in the first line, effects replication).
-const OLDEST_REDIS: u32 = 7;
+use crate::suitable;
 
 /// Jobs per script call: some milliseconds of Redis's time, and well below Lua's limit on `unpack`.
 const JOBS_PER_CALL: usize = 500;
@@ -37,23 +27,19 @@ const CALLS_IN_FLIGHT: usize = 4;
 /// Messages per pipeline when publishing.
 const MESSAGES_PER_PIPELINE: usize = 500;
 
-static ENQUEUE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua"))));
+static ENQUEUE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua")))
+});
 
 /// A script, so that all counts are of one moment, and also when memory is full.
 static DEPTH: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
-        "#!lua flags=no-writes,allow-oom\n",
-        include_str!("lua/lines.lua"),
-        include_str!("lua/depth.lua")
-    ))
+    Script::new(concat!("#!lua flags=no-writes,allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/depth.lua")))
 });
 
 /// A connection to the queues under one key prefix. Cheap to clone; reconnects by itself.
 #[derive(Clone)]
 pub struct QueueClient {
-    pub(crate) client: Client,
-    pub(crate) connection: ConnectionManager,
+    pub(crate) connection: Connection,
     pub(crate) keys: Arc<Keys>,
 }
 
@@ -74,46 +60,26 @@ pub struct Depth {
 }
 
 impl QueueClient {
-    /// Connects to `url` (`redis://[user:password@]host:port[/db]`). All keys start with `prefix`
-    /// (letters, digits, `_ - . :`), so that several installations or tests can share a Redis.
+    /// Connects to `url`. All keys start with `prefix` (letters, digits, `_ - . :`), so that several
+    /// installations or tests can share a Redis.
+    ///
+    /// - `redis://[user:password@]host:port[/db]`, `rediss://` with TLS, `unix:///path`: one server, or any node of
+    ///   a cluster, which says so.
+    /// - `redis://host:port,host:port`: several nodes of a cluster, any of which may be down. Full URLs and
+    ///   `redis+cluster://` are fine as well.
+    ///
+    /// A certificate must be signed by an authority that the system trusts, or one in the file that the environment
+    /// variable `SSL_CERT_FILE` names.
     ///
     /// # Errors
     /// [`QueueError::Unavailable`] if Redis cannot be reached, [`QueueError::Unsuitable`] if it is too
-    /// old or its `maxmemory-policy` may evict jobs, [`QueueError::Invalid`] for the prefix.
+    /// old or its `maxmemory-policy` may evict jobs (in a cluster: of any primary), [`QueueError::Invalid`] for the
+    /// prefix or the URL.
     pub async fn connect(url: &str, prefix: &str) -> Result<Self, QueueError> {
         let keys = Arc::new(Keys::new(prefix)?);
-        let client = Client::open(url).map_err(QueueError::redis("reading the Redis URL"))?;
-        let connection = ConnectionManager::new_with_config(client.clone(), connection_config())
-            .await
-            .map_err(QueueError::redis("connecting"))?;
-        let connected = Self { client, connection, keys };
-        connected.check_server().await?;
-        Ok(connected)
-    }
-
-    async fn check_server(&self) -> Result<(), QueueError> {
-        // INFO rather than CONFIG GET: hosted Redis often forbids the latter.
-        let info: redis::InfoDict = redis::cmd("INFO")
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(QueueError::redis("reading the server's properties"))?;
-        let version: String = info.get("redis_version").unwrap_or_default();
-        let major = version.split('.').next().and_then(|part| part.parse().ok());
-        if major.is_none_or(|major: u32| major < OLDEST_REDIS) {
-            return Err(QueueError::Unsuitable {
-                reason: format!("it is version {version:?}; {OLDEST_REDIS} or newer is needed"),
-            });
-        }
-        let policy: String = info.get("maxmemory_policy").unwrap_or_default();
-        if policy != "noeviction" {
-            return Err(QueueError::Unsuitable {
-                reason: format!(
-                    "maxmemory-policy is {policy:?}, which evicts jobs when memory is full; \
-                     set maxmemory-policy noeviction"
-                ),
-            });
-        }
-        Ok(())
+        let connection = Connection::to(url)?;
+        suitable::check(&connection).await?;
+        Ok(Self { connection, keys })
     }
 
     /// Whether Redis answers.
@@ -241,16 +207,4 @@ impl QueueClient {
     pub fn channel(&self, name: &str) -> String {
         self.keys.channel(name)
     }
-}
-
-/// How every connection of this crate is kept: explicit time-outs, and reconnecting that gives up soon,
-/// because those who call again know better how long to wait.
-pub(crate) fn connection_config() -> ConnectionManagerConfig {
-    const RECONNECT_DELAY: Duration = Duration::from_millis(50);
-    const RECONNECTS: usize = 2;
-    ConnectionManagerConfig::new()
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_min_delay(RECONNECT_DELAY)
-        .set_number_of_retries(RECONNECTS)
 }

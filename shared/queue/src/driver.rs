@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::client::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
+use crate::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
 use crate::delivery::{Delivery, Lease, Settlement, Token, Verdict, read_lease};
 use crate::entry::{Entry, Failure};
 use crate::health::QueueHealth;
@@ -387,6 +387,8 @@ impl Driver {
         }
         let trouble = self.trouble.get_or_insert_with(|| Trouble { since: Instant::now(), failures: 0 });
         trouble.failures = trouble.failures.saturating_add(1);
+        // Whatever it was: a server that still answers may not be the one to ask any more.
+        self.seat.connection.renew();
         // At least half of it: an immediate retry would only meet the same trouble.
         let pause = PAUSES.wait(trouble.failures, |most| fastrand::u64(most / 2..=most));
         tokio::time::sleep(pause).await;

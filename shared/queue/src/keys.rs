@@ -17,8 +17,6 @@ const MAX_PREFIX_BYTES: usize = 64;
 pub(crate) struct QueueKeys {
     /// The base of all names, and the one key that scripts are given.
     pub(crate) base: String,
-    /// Hash of id -> entry: every job that is not finished.
-    pub(crate) jobs: String,
     /// Sorted set of dead ids, scored by time of death in ms.
     pub(crate) dead: String,
     /// Sorted set with one member while work is waiting; idle workers block on it.
@@ -29,7 +27,11 @@ impl QueueKeys {
     fn new(prefix: &str, queue: &str) -> Self {
         let base = format!("{{{prefix}:{queue}}}");
         let key = |part: &str| format!("{base}:{part}");
-        Self { jobs: key("jobs"), dead: key("dead"), wake: key("wake"), base }
+        Self {
+            dead: key("dead"),
+            wake: key("wake"),
+            base,
+        }
     }
 
     /// The key of another part.
@@ -98,7 +100,7 @@ mod tests {
     #[test]
     fn every_key_of_a_queue_has_its_hash_tag() {
         let keys = Keys::new("rt").unwrap().queue("payment");
-        assert_eq!(keys.jobs, "{rt:payment}:jobs");
+        assert_eq!(keys.dead, "{rt:payment}:dead");
         assert_eq!(keys.part("ready/h"), "{rt:payment}:ready/h");
     }
 

@@ -8,7 +8,7 @@
 //! - Implement [`Handler`] for it, for your context type.
 //! - Enqueue with a [`QueueClient`]: one or thousands of [`NewJob`]s a call.
 //! - Put all handlers into a [`Registry`] and run [`Workers`] until a token says stop.
-//! - Look at [`DeadLetter`]s and requeue them.
+//! - Look at [`DeadLetter`]s, one by one or by cause; edit, requeue and discard them.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -52,11 +52,13 @@
 //!
 //! How it works in Redis is told in this crate's `README.md`.
 
+mod address;
 mod backend;
 mod client;
+mod connection;
 mod context;
 mod control;
-mod dead_letter;
+mod dead;
 mod delivery;
 mod driver;
 mod entry;
@@ -73,6 +75,7 @@ mod record;
 mod registry;
 mod service;
 mod stats;
+mod suitable;
 mod turn;
 mod wake;
 mod worker;
@@ -80,7 +83,10 @@ mod worker;
 pub use client::{Depth, QueueClient};
 pub use context::JobContext;
 pub use control::{Limit, LimitStatus, Pause, PauseTarget, Rate};
-pub use dead_letter::{DeadLetter, Requeued};
+pub use dead::{
+    By, DeadAction, DeadChange, DeadChangeKind, DeadCursor, DeadFilter, DeadGroup, DeadLetter, Edited, Page, Requeued,
+    StoredDeadLetter, SweepCursor, SweepStep,
+};
 pub use entry::Failure;
 pub use error::QueueError;
 pub use health::{Unhealthy, WorkerHealth};

@@ -5,14 +5,15 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
 use redis::{RedisResult, Script};
 
+use crate::connection::Connection;
 use crate::delivery::{Lease, Settlement, Verdict};
 use crate::keys::QueueKeys;
 use crate::new_job::MAX_DELAY_MS;
 
-const SOURCE: &str = concat!("#!lua flags=allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/turn.lua"));
+const SOURCE: &str =
+    concat!("#!lua flags=allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/turn.lua"));
 
 static TURN: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE));
 
@@ -22,7 +23,7 @@ pub(crate) struct Seat {
     /// Unique per start, so that a lease names one process's one run.
     pub(crate) worker: String,
     pub(crate) lease_time: Duration,
-    pub(crate) connection: ConnectionManager,
+    pub(crate) connection: Connection,
 }
 
 /// What a driver asks for in one turn.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisResult, Value};
+use redis::{RedisResult, Value};
 
-use crate::client::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
+use crate::connection::{Connection, RESPONSE_TIMEOUT};
 use crate::keys::QueueKeys;
 use crate::worker::WorkerConfig;
 
@@ -27,15 +27,16 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A pending wait for work. Kept over many selects: dropping it could lose a popped marker.
 pub(crate) struct Wake {
-    client: Client,
+    /// Shared with the driver, whose turns learn which node of a cluster has the queue.
+    way: Connection,
     keys: Arc<QueueKeys>,
     pending: Option<BoxFuture<'static, Option<MultiplexedConnection>>>,
     connection: Option<MultiplexedConnection>,
 }
 
 impl Wake {
-    pub(crate) fn new(client: Client, keys: Arc<QueueKeys>) -> Self {
-        Self { client, keys, pending: None, connection: None }
+    pub(crate) fn new(way: Connection, keys: Arc<QueueKeys>) -> Self {
+        Self { way, keys, pending: None, connection: None }
     }
 
     /// Resolves when there may be work: a marker was popped, the block ran out, or Redis failed.
@@ -43,9 +44,9 @@ impl Wake {
     pub(crate) async fn popped(&mut self) {
         let connection = &mut self.connection;
         let pending = self.pending.get_or_insert_with(|| {
-            let (client, keys) = (self.client.clone(), Arc::clone(&self.keys));
+            let (way, keys) = (self.way.clone(), Arc::clone(&self.keys));
             let connection = connection.take();
-            async move { block(client, keys, connection).await }.boxed()
+            async move { block(way, keys, connection).await }.boxed()
         });
         let connection = pending.await;
         self.pending = None;
@@ -61,14 +62,14 @@ impl Wake {
 
 /// One blocking call; answers with the connection if it is still good.
 async fn block(
-    client: Client,
+    way: Connection,
     keys: Arc<QueueKeys>,
     connection: Option<MultiplexedConnection>,
 ) -> Option<MultiplexedConnection> {
     let attempt = tokio::time::timeout(BLOCK + RESPONSE_TIMEOUT, async {
         let mut connection = match connection {
             Some(connection) => connection,
-            None => connect(&client).await?,
+            None => way.dedicated(&keys.wake).await?,
         };
         let _marker: Value =
             redis::cmd("BZPOPMIN").arg(&keys.wake).arg(BLOCK.as_secs()).query_async(&mut connection).await?;
@@ -82,12 +83,4 @@ async fn block(
             None
         }
     }
-}
-
-async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        // The call blocks on purpose; its bound is the time-out around it.
-        .set_response_timeout(None);
-    client.get_multiplexed_async_connection_with_config(&config).await
 }

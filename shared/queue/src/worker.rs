@@ -10,7 +10,6 @@ use std::time::Duration;
 use apalis::layers::WorkerBuilderExt;
 use apalis_core::error::WorkerError;
 use apalis_core::worker::builder::WorkerBuilder;
-use redis::aio::ConnectionManager;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,7 +17,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::backend::RedisBackend;
-use crate::client::{QueueClient, connection_config};
+use crate::client::QueueClient;
 use crate::driver::{Driver, Wiring};
 use crate::error::QueueError;
 use crate::health::WorkerHealth;
@@ -184,12 +183,7 @@ impl<C: Send + Sync + 'static> Workers<C> {
                 worker: name.clone(),
                 lease: self.config.lease,
                 concurrency,
-                wiring: Wiring {
-                    deliveries,
-                    settlements: settlements_end,
-                    stop: stop.clone(),
-                    health: self.health.queue(&queue),
-                },
+                wiring: Wiring { deliveries, settlements: settlements_end, stop: stop.clone(), health: self.health.queue(&queue) },
                 done,
             });
             let backend = RedisBackend::new(deliveries_end, settlements, driver_done);
@@ -262,12 +256,9 @@ struct DriverStart {
 impl DriverStart {
     async fn run(self) {
         let keys = self.client.keys.queue(&self.queue);
-        let client = self.client.client.clone();
-        // Fails for inconsistent settings only, and ours are constant.
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), connection_config())
-            .expect("constant connection settings are consistent");
-        let seat = Seat { keys: Arc::clone(&keys), worker: self.worker, lease_time: self.lease, connection };
-        let wake = Wake::new(client, keys);
+        let connection = self.client.connection.apart();
+        let wake = Wake::new(connection.clone(), Arc::clone(&keys));
+        let seat = Seat { keys, worker: self.worker, lease_time: self.lease, connection };
         let pace = Pace::new(self.concurrency);
         Driver::new(self.queue, seat, self.wiring, wake, pace).run().await;
         // The worker may be gone already.

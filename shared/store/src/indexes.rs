@@ -12,10 +12,10 @@ use mongodb::{
 use crate::{Record, Store, StoreError};
 use crate::{
     audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, counters::Counter, customers::Customer,
-    events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice, meters::MeterRecord,
-    notifications::Notification, payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule,
-    schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock,
-    usage_events::UsageEvent, usage_passes::UsagePass, users::User,
+    dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice,
+    meters::MeterRecord, notifications::Notification, operations::Operation, payment_attempts::PaymentAttempt,
+    plans::PlanVersion, schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant,
+    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User,
 };
 
 /// The server's code for creating a collection that exists.
@@ -76,6 +76,8 @@ impl Store {
         self.ensure::<Chunk>([sweep(), index(doc! { "tenant": 1, "run": 1, "state": 1 })]).await?;
         self.ensure::<Notification>([sweep(), index(doc! { "tenant": 1, "chunk": 1, "state": 1 })]).await?;
         self.ensure::<Event>([sweep(), list()]).await?;
+        self.ensure::<Operation>([sweep(), list()]).await?;
+        self.ensure::<DeadLetterRecord>([index(doc! { "state": 1, "_id": 1 })]).await?;
         self.ensure::<AuditEntry>([list()]).await?;
         self.ensure::<Tick>([sweep()]).await?;
         self.ensure::<TestClock>([list()]).await?;

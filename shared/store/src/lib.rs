@@ -4,7 +4,7 @@
 //! `mongodb` or `bson`.
 //!
 //! **Invariant:** every query carries the tenant, which comes from the verified caller or from a job; only the sweep, the
-//! log-in and the scheduler, which serve all tenants, do without. **Invariant:** a document that exists is changed through
+//! log-in, the scheduler and the mirror of dead letters, which serve all tenants, do without. **Invariant:** a document that exists is changed through
 //! [`UnitOfWork`] alone, by compare-and-set on its `revision`, or by a state filter that makes a repeat harmless.
 
 mod audit_entries;
@@ -13,6 +13,7 @@ mod chunks;
 mod client;
 mod counters;
 mod customers;
+mod dead_letters;
 mod due;
 mod error;
 mod events;
@@ -24,6 +25,7 @@ mod invoices;
 mod list;
 mod meters;
 mod notifications;
+mod operations;
 mod payment_attempts;
 mod plans;
 mod quantity;
@@ -43,6 +45,10 @@ pub use billing_runs::{BillingRun, RunAmount, RunState, RunTotals};
 pub use chunks::{Chunk, ChunkCounts, ChunkState, ChunkSummary, FailedItem};
 pub use client::{Store, StoreConfig};
 pub use customers::Customer;
+pub use dead_letters::{
+    ChangeId, DeadLetterChange, DeadLetterContent, DeadLetterEvent, DeadLetterRecord, DeadLetterState, Handled,
+    LostDeadLetter,
+};
 pub use due::{Due, DueRef};
 pub use error::StoreError;
 pub use events::Event;
@@ -54,6 +60,7 @@ pub use invoices::Invoice;
 pub use list::{ListFilter, Page, PageRequest};
 pub use meters::MeterRecord;
 pub use notifications::{Notification, NotificationKind, NotificationState};
+pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress};
 pub use payment_attempts::{AttemptState, PaymentAttempt};
 pub use plans::PlanVersion;
 pub use record::{Record, Revised};

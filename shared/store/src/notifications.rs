@@ -61,7 +61,7 @@ pub enum NotificationState {
     Pending,
     /// The mail server has accepted it.
     Sent,
-    /// The mail server will never accept it; its job is in the dead-letter queue.
+    /// The mail server refused it for good; its job is a dead letter, and whoever requeues that has it tried again.
     Failed,
 }
 
@@ -87,12 +87,13 @@ impl Store {
             .await?)
     }
 
-    /// Marks notifications as sent; repeating it changes nothing.
+    /// Marks notifications as sent, refused ones included; repeating it changes nothing.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn notifications_sent(&self, tenant: &str, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
-        self.close_notifications(tenant, ids, doc! { "state": "sent", "sent_at": DateTime::from_jiff(at) }).await
+        let set = doc! { "state": "sent", "sent_at": DateTime::from_jiff(at) };
+        self.close_notifications((tenant, ids), &["pending", "failed"], set).await
     }
 
     /// Marks notifications as refused for ever.
@@ -100,13 +101,18 @@ impl Store {
     /// # Errors
     /// `Unavailable`.
     pub async fn notifications_failed(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
-        self.close_notifications(tenant, ids, doc! { "state": "failed" }).await
+        self.close_notifications((tenant, ids), &["pending"], doc! { "state": "failed" }).await
     }
 
-    async fn close_notifications(&self, tenant: &str, ids: &[String], set: bson::Document) -> Result<(), StoreError> {
+    async fn close_notifications(
+        &self,
+        (tenant, ids): (&str, &[String]),
+        from: &[&str],
+        set: bson::Document,
+    ) -> Result<(), StoreError> {
         self.collection::<Notification>()
             .update_many(
-                doc! { "_id": { "$in": ids }, "tenant": tenant, "state": "pending" },
+                doc! { "_id": { "$in": ids }, "tenant": tenant, "state": { "$in": from } },
                 doc! { "$set": set, "$unset": { "due_at": "" } },
             )
             .await?;

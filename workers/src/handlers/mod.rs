@@ -1,5 +1,6 @@
 //! One file per job of the catalogue.
 
+mod advance_operation;
 mod calculate_usage;
 mod collect_payment;
 mod dispatch_events;

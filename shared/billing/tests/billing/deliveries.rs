@@ -47,17 +47,17 @@ async fn what_redis_has_lost_is_rebuilt_and_nothing_else() {
         (queues::NOTIFICATIONS, 2),
         (queues::EVENTS, 1),
     ];
-    assert_eq!(rebuild(&world, "gen_3").await, Some(Sweep { offered: 7 }));
+    assert_eq!(rebuild(&world, "gen_3").await, Some(Sweep { offered: 7, restored: 0 }));
     assert_eq!(waiting(&world).await, left);
     // Another scheduler sweeps as well, and finds everything there.
     let later = WALL + SignedDuration::from_mins(10);
-    assert_eq!(billing::sweep_overdue(&world.billing, later).await.unwrap(), Sweep { offered: 7 });
+    assert_eq!(billing::sweep_overdue(&world.billing, later).await.unwrap(), Sweep { offered: 7, restored: 0 });
     assert_eq!(waiting(&world).await, left);
     assert_eq!(rebuild(&world, "gen_4").await, None);
 
     world.drive("run_1", Repeat::Once).await;
     while billing::dispatch_events(&world.billing, TENANT, WALL).await.unwrap() == billing::Progress::More {}
     servers.flush_redis().await;
-    assert_eq!(rebuild(&world, "gen_5").await, Some(Sweep { offered: 0 }), "nothing is left to do");
+    assert_eq!(rebuild(&world, "gen_5").await, Some(Sweep { offered: 0, restored: 0 }), "nothing is left to do");
     assert_eq!(waiting(&world).await, []);
 }

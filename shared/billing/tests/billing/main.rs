@@ -1,10 +1,15 @@
-//! The use cases against real servers: every boundary once, every charge once, whatever is repeated, run at once or lost.
+//! The use cases against real servers: every boundary once, every charge once, whatever is repeated, run at once or lost; and
+//! every dead letter kept until a person has decided.
 
 mod books;
 mod catching_up;
+mod dead_letters;
 mod deliveries;
+mod fleet;
 mod isolation;
 mod mails;
+mod operations;
+mod payloads;
 mod payments;
 mod pipeline;
 mod runs;

@@ -236,11 +236,39 @@ local function closed_gate(head)
   return gate, opens
 end
 
+-- Jobs that a gate let through in this turn, and those that are to be parked at its end: by gate, lane and tenant,
+-- in the order of their claim.
+local passed_gate, parking, parkings = {}, {}, {}
+
 local function park(gate, opens, id, head)
-  push(B .. ':gate:' .. gate, head.lane, head.tenant, { id })
+  local line = B .. ':gate:' .. gate
+  local list = line .. '/' .. head.lane .. '/' .. head.tenant
+  local lot = parking[list]
+  if not lot then
+    lot = { line = line, list = list, lane = head.lane, tenant = head.tenant, jobs = {} }
+    parking[list] = lot
+    parkings[#parkings + 1] = lot
+  end
+  lot.jobs[#lot.jobs + 1] = { id = id, run_at = head.enqueued + head.offset }
   redis.call('HINCRBY', PARKED, gate, 1)
   redis.call('HINCRBY', PARKED, '*', 1)
   redis.call('ZADD', GATES, opens, gate)
+end
+
+-- Who was let through and did not get in, or is older than who waits there, goes before them: nobody falls back.
+local function park_all()
+  for _, lot in ipairs(parkings) do
+    local first = parse(redis.call('HGET', JOBS, redis.call('LINDEX', lot.list, 0) or '') or '')
+    local waits_since = first and first.enqueued + first.offset or 0
+    local before, after = {}, {}
+    for _, job in ipairs(lot.jobs) do
+      local goes_before = job.run_at < waits_since or (job.run_at == waits_since and passed_gate[job.id])
+      local side = goes_before and before or after
+      side[#side + 1] = job.id
+    end
+    if #before > 0 then push_front(lot.line, lot.lane, lot.tenant, before) end
+    if #after > 0 then push(lot.line, lot.lane, lot.tenant, after) end
+  end
 end
 
 -- How many jobs a gate lets through now (by guess: each is looked at again), and when it may open if none.
@@ -272,6 +300,7 @@ local function unpark()
     if slots > 0 then
       pop(line, slots, function(lane, tenant, ids)
         passed = passed + #ids
+        for _, id in ipairs(ids) do passed_gate[id] = true end
         push_front(READY, lane, tenant, ids)
       end)
     end
@@ -356,6 +385,7 @@ if room > 0 then
       claim(ids[at], entry or '')
     end
   end
+  park_all()
   -- Safe to unpack: the driver never asks for more than a fixed room.
   if #leases > 0 then redis.call('ZADD', LEASES, unpack(leases)) end
   if token > first_token then redis.call('SET', TOKEN, digits(token - 1)) end

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use queue::{DeadLetter, Depth, NewJob, QueueClient, Requeued};
 
+use crate::dead_state::{all_dead, by};
 use crate::harness::{Act, Hasty, Lab, QUEUE, Step, until, worker};
 use crate::server::Redis;
 
@@ -13,7 +14,7 @@ async fn dead(client: &QueueClient, count: u64) -> Vec<DeadLetter> {
         depth.dead == count && depth.running == 0
     })
     .await;
-    client.dead_letters(QUEUE, 100).await.unwrap()
+    all_dead(client).await
 }
 
 fn codes(letter: &DeadLetter) -> Vec<(u32, &str)> {
@@ -45,11 +46,11 @@ async fn an_exhausted_job_is_a_dead_letter_with_its_whole_history_and_can_be_req
     assert_eq!(lab.attempts_of("stubborn"), [1, 2, 3]);
     assert_eq!(client.dead_letter(QUEUE, &id).await.unwrap().as_ref(), Some(letter));
 
-    assert_eq!(client.requeue_dead(QUEUE, &id).await.unwrap(), Requeued::Requeued);
+    assert_eq!(client.requeue_dead(QUEUE, &id, &by()).await.unwrap(), Requeued::Requeued);
     lab.began("stubborn", 4).await;
     assert_eq!(lab.attempts_of("stubborn"), [1, 2, 3, 1]);
     until("it is done", async || client.depth(QUEUE).await.unwrap() == Depth::default()).await;
-    assert_eq!(client.requeue_dead(QUEUE, &id).await.unwrap(), Requeued::Missing);
+    assert_eq!(client.requeue_dead(QUEUE, &id, &by()).await.unwrap(), Requeued::Missing);
     assert_eq!(client.dead_letter(QUEUE, &id).await.unwrap(), None);
 }
 
@@ -145,7 +146,7 @@ async fn what_is_no_job_becomes_a_dead_letter_and_the_worker_lives_on() {
     }
     let malformed = letters.iter().find(|letter| letter.id == "a0").unwrap();
     assert_eq!(malformed.payload, "no job at all");
-    let requeued = client.requeue_dead(QUEUE, &malformed.id).await.unwrap();
+    let requeued = client.requeue_dead(QUEUE, &malformed.id, &by()).await.unwrap();
     assert_eq!(requeued, Requeued::Malformed);
     assert!(working.is_running());
     assert_eq!(lab.names(), ["good"]);

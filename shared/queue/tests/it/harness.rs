@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use queue::{
-    Handler, Job, JobContext, JobError, LimitUse, NewJob, Outcome, QueueClient, QueueError, Registry, RetryPolicy,
-    UniqueKey, WorkerConfig, WorkerHealth, Workers,
+    Handler, Job, JobContext, JobError, LimitUse, NewJob, Outcome, QueueClient, QueueError, Registry, RetryPolicy, UniqueKey,
+    WorkerConfig, WorkerHealth, Workers,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -51,6 +51,8 @@ pub(crate) enum Step {
     Retry,
     RetryAfter(u64),
     Fatal,
+    /// Fails for good with this message.
+    FatalSaying(String),
     Panic,
     /// Never ends.
     Hang,
@@ -316,6 +318,7 @@ impl Step {
                 Err(JobError::retry_after(delay, "slow_down", "too fast"))
             }
             Self::Fatal => Err(JobError::fatal("hopeless", "will never work")),
+            Self::FatalSaying(message) => Err(JobError::fatal("hopeless", message)),
             Self::Panic => panic!("the handler fell over"),
             Self::Hang => std::future::pending().await,
             Self::Block(ms) => {

@@ -131,6 +131,21 @@ async fn a_rate_limit_counts_cost_and_lets_a_burst_through() {
 }
 
 #[tokio::test]
+async fn jobs_that_wait_for_a_rate_keep_their_order() {
+    let server = Redis::start().await;
+    let client = server.client().await;
+    let lab = Lab::new();
+    client.set_limit(QUEUE, KEY, &per_second(1_000, 10)).await.unwrap();
+    let jobs: Vec<_> =
+        (0..60).map(|index| Act::new(&format!("job-{index:02}"), &[Step::Done]).limit(KEY, 5).job()).collect();
+    client.enqueue_many(jobs).await.unwrap();
+    let _worker = lab.work(&client, worker(1));
+    all_done(&client).await;
+    assert_eq!(lab.names().len(), 60);
+    assert!(lab.names().is_sorted(), "{:?}", lab.names());
+}
+
+#[tokio::test]
 async fn a_job_that_costs_more_than_the_burst_runs_when_nothing_is_owed() {
     let server = Redis::start().await;
     let client = server.client().await;

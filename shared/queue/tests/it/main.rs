@@ -2,8 +2,12 @@
 
 mod bulk;
 mod control;
+mod dead_letters;
+mod dead_state;
+mod dead_sweeps;
 mod delivery;
 mod drain;
+mod failover;
 mod failure;
 mod fairness;
 mod harness;

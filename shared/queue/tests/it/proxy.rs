@@ -1,19 +1,20 @@
 //! A line to Redis that a test can cut: to everybody else a worker behind a cut line is a worker that
 //! was killed, or stopped, or partitioned away.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::server::Redis;
+use crate::server::{Place, Redis, dial};
 
-/// Accepts TCP and forwards to a server's socket.
+/// Accepts TCP and forwards to a server.
 pub(crate) struct Proxy {
     port: u16,
+    /// Where new connections lead.
+    place: Arc<Mutex<Place>>,
     line: watch::Sender<Line>,
     /// Cut the connection instead of delivering a reply with these bytes; once.
     trap: Arc<Mutex<Option<Vec<u8>>>>,
@@ -32,8 +33,15 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let (line, state) = watch::channel(Line::Up);
         let trap = Arc::new(Mutex::new(None));
-        let task = tokio::spawn(accept(listener, Wire { socket: server.socket(), state, trap: Arc::clone(&trap) }));
-        Self { port, line, trap, _task: AbortOnDropHandle::new(task) }
+        let place = Arc::new(Mutex::new(server.place()));
+        let wire = Wire { place: Arc::clone(&place), state, trap: Arc::clone(&trap) };
+        let task = tokio::spawn(accept(listener, wire));
+        Self { port, place, line, trap, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Leads new connections to another server; those that are there stay.
+    pub(crate) fn lead_to(&self, server: &Redis) {
+        *self.place.lock().unwrap() = server.place();
     }
 
     pub(crate) fn url(&self) -> String {
@@ -61,7 +69,7 @@ impl Proxy {
 
 #[derive(Clone)]
 struct Wire {
-    socket: PathBuf,
+    place: Arc<Mutex<Place>>,
     state: watch::Receiver<Line>,
     trap: Arc<Mutex<Option<Vec<u8>>>>,
 }
@@ -85,7 +93,8 @@ async fn accept(listener: TcpListener, wire: Wire) {
 
 /// Forwards until either side ends or the trap snaps.
 async fn forward(client: TcpStream, wire: Wire) {
-    let Ok(server) = UnixStream::connect(&wire.socket).await else {
+    let place = wire.place.lock().unwrap().clone();
+    let Ok(server) = dial(place).await else {
         return;
     };
     let (mut from_client, mut to_client) = client.into_split();

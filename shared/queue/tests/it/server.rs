@@ -1,16 +1,25 @@
 //! A Redis of a test's own: started on a socket in its own folder, ended with the test.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use queue::QueueClient;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
+use tokio::net::UnixStream;
 
 use crate::harness::until;
 
 /// The key prefix of all tests; each has a server of its own.
 pub(crate) const PREFIX: &str = "test";
+
+/// How a proxy finds a server: its socket.
+pub(crate) type Place = PathBuf;
+
+pub(crate) async fn dial(place: Place) -> io::Result<UnixStream> {
+    UnixStream::connect(place).await
+}
 
 /// A running redis-server.
 pub(crate) struct Redis {
@@ -45,12 +54,12 @@ impl Redis {
         .await;
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub(crate) fn place(&self) -> Place {
         self.dir.path().join("redis.sock")
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.socket().display())
+        format!("unix://{}", self.place().display())
     }
 
     pub(crate) async fn client(&self) -> QueueClient {

@@ -2,6 +2,7 @@
 
 use queue::{Depth, Enqueued, Requeued};
 
+use crate::dead_state::by;
 use crate::harness::{Act, Lab, QUEUE, Scope, Step, until, worker};
 use crate::server::Redis;
 
@@ -91,8 +92,8 @@ async fn a_dead_letter_is_not_requeued_beside_work_of_the_same_key() {
 
     let other = to_the_end("other", &[Step::Done]).job();
     assert_eq!(client.enqueue(other).await.unwrap(), Enqueued::Added);
-    assert_eq!(client.requeue_dead(QUEUE, &id).await.unwrap(), Requeued::Duplicate);
+    assert_eq!(client.requeue_dead(QUEUE, &id, &by()).await.unwrap(), Requeued::Duplicate);
     let _worker = lab.work(&client, worker(1));
-    until("the key is free", async || client.requeue_dead(QUEUE, &id).await.unwrap() == Requeued::Requeued).await;
+    until("the key is free", async || client.requeue_dead(QUEUE, &id, &by()).await.unwrap() == Requeued::Requeued).await;
     lab.began("dead", 2).await;
 }

@@ -1,6 +1,7 @@
-//! The store against a real server: what a commit promises, numbers, keys, usage, sweeps and lists, and kill -9.
+//! The store against a real server: what a commit promises, numbers, keys, usage, sweeps and lists, dead letters, and kill -9.
 
 mod commits;
+mod dead_letters;
 mod durability;
 mod idempotency;
 mod numbers;

@@ -1,0 +1,143 @@
+//! Starts an operation on many dead letters; the workers carry it out.
+//!
+//! **Invariant:** the tenant whose letters an operation touches is the caller's, whatever the filter says.
+
+use jiff::Timestamp;
+use queue::{DeadFilter, NewJob, QueueClient};
+use serde_json::json;
+use store::{
+    Due, Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress, UnitOfWork,
+};
+
+use crate::{
+    Actor, BillingError, Change, TenantTime,
+    actor::Fact,
+    jobs::{AdvanceOperation, queues},
+};
+
+/// Letters a second unless somebody asks for another pace: what was too much for a component must not hit it all at once when
+/// it is back.
+pub const DEFAULT_PACE: i32 = 100;
+/// The fastest pace: two steps of the most letters a second.
+const MAX_PACE: i32 = 1_000;
+/// Longest reason, in characters: it is repeated with every letter.
+const MAX_REASON: usize = 500;
+
+/// An operation to start.
+#[derive(Clone, Debug)]
+pub struct NewOperation {
+    /// `op_...`
+    pub id: String,
+    pub kind: OperationKind,
+    /// Which of the tenant's dead letters.
+    pub filter: OperationFilter,
+    /// Why.
+    pub reason: String,
+    /// Letters a second, 1 to 1,000; 100 if absent.
+    pub pace: Option<i32>,
+}
+
+/// Decides the start of an operation. It ends with the letters that have died by now, so that one which dies again is not
+/// taken twice.
+///
+/// # Errors
+/// `Rule` for an unknown queue, times that leave nothing between them, a reason that is empty or too long, or a pace out of
+/// range; store errors.
+pub fn start_operation(actor: &Actor, time: &TenantTime, new: NewOperation) -> Result<Change<Operation>, BillingError> {
+    let NewOperation { id, kind, filter, reason, pace } = new;
+    let pace = pace.unwrap_or(DEFAULT_PACE);
+    check_reason(&reason)?;
+    if !(1..=MAX_PACE).contains(&pace) {
+        return Err(BillingError::rule("pace_out_of_range", "/pace", format!("pace must be 1 to {MAX_PACE}")));
+    }
+    let queues = queues_of(&filter)?;
+    let operation = Operation {
+        id,
+        tenant: actor.tenant.clone(),
+        revision: 1,
+        created: time.wall,
+        kind,
+        filter: until_now(filter, time.wall),
+        reason,
+        by: actor.id.clone(),
+        state: OperationState::Running,
+        pace,
+        expected: None,
+        queues: queues.into_iter().map(untouched).collect(),
+        finished_at: None,
+        due: Due::at(time.wall),
+    };
+    let mut unit = UnitOfWork::default();
+    unit.insert(&operation)?;
+    let data = json!({ "kind": operation.kind, "reason": operation.reason, "pace": pace });
+    actor.audit(
+        &mut unit,
+        time.wall,
+        &Fact { name: "operation.created", subject: &operation.id, revision: 1, data },
+    )?;
+    let job = AdvanceOperation { tenant: operation.tenant.clone(), operation: operation.id.clone() };
+    Ok(Change { result: operation, unit, follow_up: vec![NewJob::of(&job)?] })
+}
+
+/// How many of a tenant's dead letters an operation with this filter would look at, if it were started now.
+///
+/// # Errors
+/// `Rule` as for [`start_operation`]; `Queue`.
+pub async fn count_dead_letters(
+    queue: &QueueClient,
+    tenant: &str,
+    filter: &OperationFilter,
+) -> Result<u64, BillingError> {
+    let mut count = 0;
+    for name in queues_of(filter)? {
+        count += queue.count_dead(name, &dead_filter(tenant, filter)).await?;
+    }
+    Ok(count)
+}
+
+/// The conditions in the queue's words, on the tenant's letters alone.
+pub(crate) fn dead_filter(tenant: &str, filter: &OperationFilter) -> DeadFilter {
+    DeadFilter {
+        job: filter.job.clone(),
+        tenant: Some(tenant.to_owned()),
+        code: filter.code.clone(),
+        fingerprint: filter.fingerprint.clone(),
+        died_from_ms: filter.died_from.map(Timestamp::as_millisecond),
+        died_until_ms: filter.died_until.map(Timestamp::as_millisecond),
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), BillingError> {
+    if reason.trim().is_empty() {
+        return Err(BillingError::rule("reason_required", "/reason", "say why"));
+    }
+    if reason.chars().count() > MAX_REASON {
+        let detail = format!("a reason has at most {MAX_REASON} characters");
+        return Err(BillingError::rule("reason_too_long", "/reason", detail));
+    }
+    Ok(())
+}
+
+/// The queues that a filter means.
+fn queues_of(filter: &OperationFilter) -> Result<Vec<&'static str>, BillingError> {
+    if let (Some(from), Some(until)) = (filter.died_from, filter.died_until)
+        && from >= until
+    {
+        let detail = "no time lies between the two";
+        return Err(BillingError::rule("empty_period", "/filter", detail));
+    }
+    let Some(wanted) = &filter.queue else { return Ok(queues::ALL.to_vec()) };
+    match queues::ALL.into_iter().find(|queue| queue == wanted) {
+        Some(queue) => Ok(vec![queue]),
+        None => Err(BillingError::rule("unknown_queue", "/filter/queue", format!("there is no queue {wanted:?}"))),
+    }
+}
+
+fn until_now(filter: OperationFilter, wall: Timestamp) -> OperationFilter {
+    let died_until = Some(filter.died_until.map_or(wall, |until| until.min(wall)));
+    OperationFilter { died_until, ..filter }
+}
+
+fn untouched(queue: &str) -> QueueProgress {
+    QueueProgress { queue: queue.to_owned(), cursor: None, finished: false, counts: OperationCounts::default() }
+}
