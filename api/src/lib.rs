@@ -4,6 +4,7 @@
 //! here. [`run`] is the gateway, the one door for clients; [`run_auth`] is the auth service behind it, which alone can sign
 //! tokens.
 
+mod acts;
 pub mod auth;
 mod auth_service;
 mod config;
@@ -15,6 +16,7 @@ mod permissions;
 mod problems;
 mod read;
 mod resources;
+pub mod shown;
 mod state;
 mod turns;
 mod write;

@@ -19,9 +19,9 @@ const GROUP_GAP: f64 = 18.0;
 const PANEL_GAP: f64 = 22.0;
 const BOTTOM: f64 = 14.0;
 
-/// From a bar or a mark to its label, and what the longest label takes.
+/// From a bar or a mark to its label, and what a sign of a label takes at most.
 const LABEL_GAP: f64 = 8.0;
-const LABEL: f64 = 210.0;
+const SIGN: f64 = 7.5;
 
 #[derive(Template)]
 #[template(path = "chart.svg")]
@@ -112,8 +112,8 @@ fn keys(report: &Report) -> Vec<Key> {
 fn panel(rows: &[Row], y: &mut f64) -> Panel {
     let unit = rows.first().map_or(Unit::Jobs, |row| row.unit);
     let figures = rows.iter().flat_map(|row| [Some(row.ratchet), row.floor, row.stock, row.target_value()]);
-    let longest = figures.flatten().fold(f64::MIN_POSITIVE, f64::max);
-    let scale = LONGEST / longest;
+    let longest = figures.flatten().fold(0.0, f64::max);
+    let scale = if longest > 0.0 { LONGEST / longest } else { 1.0 };
     let heading_at = *y;
     *y += HEADING;
     let groups = rows.iter().map(|row| group(row, scale, y)).collect();
@@ -123,8 +123,9 @@ fn panel(rows: &[Row], y: &mut f64) -> Panel {
 
 fn group(row: &Row, scale: f64, y: &mut f64) -> Group {
     let top = *y;
-    let target =
-        row.target_value().map(|value| Mark { x: BARS_AT + value * scale, top: top - 4.0, bottom: top + BAR + 4.0 });
+    // A target of nothing is where bars begin; there is no need to mark it.
+    let target = row.target_value().filter(|&value| value > 0.0);
+    let target = target.map(|value| Mark { x: BARS_AT + value * scale, top: top - 4.0, bottom: top + BAR + 4.0 });
     let beside = row.beside_floor().map(|text| format!(" · {text}")).unwrap_or_default();
     let sides = [
         Some(("ratchet", row.ratchet, beside)),
@@ -137,8 +138,10 @@ fn group(row: &Row, scale: f64, y: &mut f64) -> Group {
         let end = BARS_AT + width;
         // The mark of the target crosses the first bar only; what is written there stays clear of it.
         let mark = target.as_ref().filter(|_| bars.is_empty()).map(|mark| mark.x);
-        let label_x = mark.filter(|mark| (end..end + LABEL).contains(mark)).unwrap_or(end) + LABEL_GAP;
-        bars.push(Bar { class, y: *y, width, label: format!("{}{beside}", row.unit.show(value)), label_x });
+        let label = format!("{}{beside}", row.unit.show(value));
+        let room = end..end + 2.0 * LABEL_GAP + SIGN * label.chars().count() as f64;
+        let label_x = mark.filter(|mark| room.contains(mark)).unwrap_or(end) + LABEL_GAP;
+        bars.push(Bar { class, y: *y, width, label, label_x });
         *y += BAR + BAR_GAP;
     }
     let bottom = *y - BAR_GAP;

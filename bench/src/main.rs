@@ -26,6 +26,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::benchmarks::{Benchmark, Extent, recovery};
 use crate::sides::{Load, Place, ratchet};
 
+/// The allocator of the product, here of all sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Benchmarks of Ratchet. Without a command it runs them all.
 #[derive(Debug, Parser)]
 #[command(name = "ratchet-bench", args_conflicts_with_subcommands = true)]

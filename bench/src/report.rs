@@ -59,17 +59,22 @@ struct Judged {
 impl From<Row> for Judged {
     fn from(row: Row) -> Self {
         Self {
-            times_floor: row.times_floor(),
-            stock_times_ratchet: row.stock_times_ratchet(),
+            times_floor: row.times_floor().map(rounded),
+            stock_times_ratchet: row.stock_times_ratchet().map(rounded),
             target: row.target_text(),
             holds: row.holds(),
             name: row.name,
             unit: row.unit,
-            ratchet: row.ratchet,
-            floor: row.floor,
-            stock: row.stock,
+            ratchet: rounded(row.ratchet),
+            floor: row.floor.map(rounded),
+            stock: row.stock.map(rounded),
         }
     }
+}
+
+/// To thousandths: more digits would pretend to a precision that no measurement here has.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 /// What a figure counts.
@@ -228,7 +233,7 @@ impl Report {
 }
 
 /// A rounded number with its digits in groups of three.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.max(0.0));
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -1,12 +1,21 @@
 //! The one binary: every role of the product is a subcommand, and `all` runs them in one process.
 
 mod demo;
+mod dlq;
 mod healthcheck;
+mod jobs;
+mod operator;
+mod queues;
 mod roles;
+mod terminal;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+/// Jobs are many short lives of small things, across threads: it saves a sixth of the time of a worker.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Ratchet: billing for SaaS companies, driven by a job queue.
 #[derive(Debug, Parser)]
@@ -37,6 +46,12 @@ enum Command {
     Migrate(roles::MigrateArgs),
     /// Exits 0 if the role whose plumbing or API address is given says it is ready.
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Shows how the queues fare; pauses, resumes and limits them. Needs Redis alone.
+    Queues(queues::QueuesArgs),
+    /// Shows the jobs that wait or run, and the story of one. Needs Redis alone.
+    Jobs(jobs::JobsArgs),
+    /// Shows, groups, edits, retries and discards dead letters. Needs Redis alone.
+    Dlq(dlq::DlqArgs),
     /// Prints the OpenAPI document.
     Openapi,
     /// Runs nineteen months of billing on real usage data, through every part of the product, and checks the result.
@@ -67,6 +82,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::SandboxGateway(args) => roles::sandbox_gateway(args).await,
         Command::Migrate(args) => roles::migrate(args).await,
         Command::Healthcheck(args) => healthcheck::run(args).await,
+        Command::Queues(args) => queues::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
+        Command::Dlq(args) => dlq::run(args).await,
         Command::Openapi => {
             println!("{}", api::openapi_json()?);
             Ok(())

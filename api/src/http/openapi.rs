@@ -35,7 +35,7 @@ pub const TAGS: [(&str, &str); 8] = [
     ("usage", "Events that meters count"),
     ("invoices", "What was billed"),
     ("billing_runs", "Billing everything that is due"),
-    ("operations", "Test clocks and plumbing"),
+    ("operations", "Queues, jobs, dead letters, test clocks and plumbing"),
 ];
 
 /// The shared problem responses: status and description.

@@ -130,6 +130,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("no such {object}"))
     }
 
+    /// 404, where there is more to say than that the caller's tenant has no such object.
+    #[must_use]
+    pub fn absent(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
     /// 404: no route has this path.
     #[must_use]
     pub fn no_such_route() -> Self {

@@ -39,7 +39,7 @@ const MAX_METADATA_VALUE_CHARS: usize = 500;
 pub(crate) type Metadata = BTreeMap<String, String>;
 
 /// An instant of a client's, cut to the millisecond that the store keeps, so that what is answered is what is stored.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Instant(pub Timestamp);
 
 impl<'de> Deserialize<'de> for Instant {

@@ -5,10 +5,13 @@
 
 mod billing_runs;
 mod customers;
+mod dead_letters;
 pub(crate) mod fields;
 mod invoice_lines;
 mod invoices;
+mod jobs;
 mod meters;
+mod operations;
 mod payments;
 #[expect(dead_code, reason = "only documents bodies that the domain reads")]
 mod plan_body;
@@ -35,4 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(billing_runs::routes())
         .merge(test_clocks::routes())
         .merge(queues::routes())
+        .merge(jobs::routes())
+        .merge(dead_letters::routes())
+        .merge(operations::routes())
 }

@@ -2,9 +2,12 @@
 
 mod bad_input;
 mod billing;
+mod dead_letters;
 mod document;
 mod harness;
 mod idempotency;
 mod lists;
+mod queues;
 mod sign_in;
 mod usage;
+mod work;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::{Extent, machine};
-use crate::report::{Report, Row, Target, Unit};
+use crate::report::{Report, Row, Target, Unit, grouped};
 use crate::server::Server;
 use crate::statistics::percentile;
 
@@ -70,7 +70,8 @@ pub(crate) async fn run(extent: Extent) -> Result<Report> {
     let measured = measure((&mut server, &client), begun_end, jobs).await;
     stop.cancel();
     working.await.context("the worker panicked")??;
-    let setting = format!("{jobs} jobs, one at a time to an idle worker; {}", machine(&mut server).await?);
+    let setting =
+        format!("{} jobs, one at a time to an idle worker; {}", grouped(jobs as f64), machine(&mut server).await?);
     Ok(report(measured?, setting))
 }
 

@@ -7,7 +7,7 @@
 use anyhow::Result;
 
 use super::{Extent, machine};
-use crate::report::{Report, Row, Target, Unit};
+use crate::report::{Report, Row, Target, Unit, grouped};
 use crate::server::Server;
 use crate::sides::{Load, PAYLOAD_BYTES, Side};
 use crate::statistics::median;
@@ -52,7 +52,9 @@ pub(crate) async fn run(extent: Extent) -> Result<Report> {
         eprintln!("queue: round {round} of {rounds} is done");
     }
     let setting = format!(
-        "{jobs} jobs of {PAYLOAD_BYTES} bytes that do nothing, medians of {rounds} rounds; {}",
+        "{} jobs of {PAYLOAD_BYTES} bytes that do nothing, {}; {}",
+        grouped(jobs as f64),
+        if rounds == 1 { "one round".to_owned() } else { format!("medians of {rounds} rounds") },
         machine(&mut server).await?
     );
     Ok(report(samples, setting))

@@ -29,6 +29,9 @@ const FIELD: &str = "job";
 /// An id and what was stored.
 type Entry = (String, Vec<(String, Vec<u8>)>);
 
+/// What a read answers: for each stream that has any, its entries; nothing at all if none has.
+type Read = Option<Vec<(String, Vec<Entry>)>>;
+
 /// Enqueues so many jobs.
 ///
 /// # Errors
@@ -108,8 +111,7 @@ impl Reader {
         }
         pipe.cmd("XREADGROUP").arg("GROUP").arg(GROUP).arg(CONSUMER);
         pipe.arg("COUNT").arg(READ_BATCH).arg("STREAMS").arg(&self.stream).arg(">");
-        let (read,): (Option<Vec<(String, Vec<Entry>)>>,) =
-            pipe.query_async(&mut self.connection).await.context("acknowledging and reading")?;
+        let (read,): (Read,) = pipe.query_async(&mut self.connection).await.context("acknowledging and reading")?;
         Ok(read.unwrap_or_default().into_iter().flat_map(|(_, entries)| entries).collect())
     }
 }

@@ -22,7 +22,8 @@ pub(crate) fn read_url(url: &str) -> Result<Vec<ConnectionInfo>, QueueError> {
     let first = parts.next().unwrap_or_default().into_connection_info().map_err(reading())?;
     let mut servers = vec![first.clone()];
     for part in parts {
-        let server = if part.contains("://") { part.into_connection_info().map_err(reading())? } else { beside(&first, part)? };
+        let server =
+            if part.contains("://") { part.into_connection_info().map_err(reading())? } else { beside(&first, part)? };
         let same = server.redis_settings().username() == first.redis_settings().username()
             && server.redis_settings().password() == first.redis_settings().password();
         if !same {
@@ -45,12 +46,9 @@ pub(crate) fn beside(node: &ConnectionInfo, place: &str) -> Result<ConnectionInf
     let same_host = |own: &str| if host.is_empty() { own.to_owned() } else { host.trim_matches(['[', ']']).to_owned() };
     let addr = match node.addr() {
         ConnectionAddr::Tcp(own, _) => ConnectionAddr::Tcp(same_host(own), port),
-        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-            host: same_host(own),
-            port,
-            insecure: *insecure,
-            tls_params: tls_params.clone(),
-        },
+        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host: same_host(own), port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
         _ => return Err(unreadable()),
     };
     Ok(node.clone().set_addr(addr))
@@ -89,7 +87,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for url in ["", "http://one", "redis://one,", "redis://one,two", "redis://one,two:x", "redis://one,unix:///run/x"] {
+        for url in
+            ["", "http://one", "redis://one,", "redis://one,two", "redis://one,two:x", "redis://one,unix:///run/x"]
+        {
             assert!(read_url(url).is_err(), "{url:?}");
         }
     }

@@ -5,6 +5,7 @@
 //! **Invariant:** a connected client has seen that Redis keeps what it is given: version and eviction
 //! policy are checked before anything is enqueued.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -16,6 +17,7 @@ use crate::error::QueueError;
 use crate::keys::{Keys, QueueKeys};
 use crate::measure;
 use crate::new_job::{Enqueued, NewJob};
+use crate::partition::Partitions;
 use crate::suitable;
 
 /// Jobs per script call: some milliseconds of Redis's time, and well below Lua's limit on `unpack`.
@@ -27,13 +29,16 @@ const CALLS_IN_FLIGHT: usize = 4;
 /// Messages per pipeline when publishing.
 const MESSAGES_PER_PIPELINE: usize = 500;
 
-static ENQUEUE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua")))
-});
+static ENQUEUE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua"))));
 
 /// A script, so that all counts are of one moment, and also when memory is full.
 static DEPTH: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!("#!lua flags=no-writes,allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/depth.lua")))
+    Script::new(concat!(
+        "#!lua flags=no-writes,allow-oom\n",
+        include_str!("lua/lines.lua"),
+        include_str!("lua/depth.lua")
+    ))
 });
 
 /// A connection to the queues under one key prefix. Cheap to clone; reconnects by itself.
@@ -41,6 +46,7 @@ static DEPTH: LazyLock<Script> = LazyLock::new(|| {
 pub struct QueueClient {
     pub(crate) connection: Connection,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) partitions: Arc<Partitions>,
 }
 
 /// How many jobs a queue holds, by state.
@@ -79,7 +85,9 @@ impl QueueClient {
         let keys = Arc::new(Keys::new(prefix)?);
         let connection = Connection::to(url)?;
         suitable::check(&connection).await?;
-        Ok(Self { connection, keys })
+        let mut client = Self { connection, keys, partitions: Arc::default() };
+        client.partitions = Arc::new(client.remembered_partitions().await?);
+        Ok(client)
     }
 
     /// Whether Redis answers.
@@ -107,13 +115,13 @@ impl QueueClient {
     /// # Errors
     /// [`QueueError::Unavailable`].
     pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
-        let mut by_queue: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<Cow<'static, str>, Vec<usize>> = BTreeMap::new();
         for (index, job) in jobs.iter().enumerate() {
-            by_queue.entry(job.queue()).or_default().push(index);
+            by_queue.entry(self.partition_for(job)).or_default().push(index);
         }
         let chunks: Vec<_> = by_queue
             .iter()
-            .flat_map(|(queue, indexes)| indexes.chunks(JOBS_PER_CALL).map(move |chunk| (*queue, chunk)))
+            .flat_map(|(queue, indexes)| indexes.chunks(JOBS_PER_CALL).map(move |chunk| (&**queue, chunk)))
             .collect();
         // Futures rather than a mapping closure, so that the compiler sees that callers may be spawned.
         let mut calls = Vec::with_capacity(chunks.len());

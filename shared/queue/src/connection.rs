@@ -34,8 +34,9 @@ pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often one call tries to connect, to whichever node: those who call again know better how long to wait.
-const CONNECTS: u32 = 3;
+/// How often one call tries to connect, and at least as often as there are nodes to try: those who call again know
+/// better how long to wait.
+const CONNECTS: usize = 3;
 
 /// Pause after connecting failed.
 const CONNECT_PAUSE: Duration = Duration::from_millis(50);
@@ -75,7 +76,8 @@ impl Connection {
     /// A connection of its own to the server that has a key, with no bound on its answers: for calls that block.
     pub(crate) async fn dedicated(&self, key: &str) -> RedisResult<MultiplexedConnection> {
         let node = self.map.node_for(Some(Slot::for_key(key)));
-        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(None);
+        let config =
+            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(None);
         node.connect(&config).await
     }
 
@@ -101,7 +103,7 @@ impl Connection {
                 Err(error) => {
                     self.map.avoid(&node);
                     connects += 1;
-                    if connects == CONNECTS {
+                    if connects >= CONNECTS.max(self.seeds()) {
                         return Err(error);
                     }
                     tokio::time::sleep(CONNECT_PAUSE).await;

@@ -32,7 +32,12 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    pub(crate) fn new(delivery: &Delivery, policy: (&'static str, u32), queue: &str, draining: CancellationToken) -> Self {
+    pub(crate) fn new(
+        delivery: &Delivery,
+        policy: (&'static str, u32),
+        queue: &str,
+        draining: CancellationToken,
+    ) -> Self {
         let Delivery { id, attempt, entry, lost, .. } = delivery;
         Self {
             id: id.clone(),

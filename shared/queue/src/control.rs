@@ -122,8 +122,8 @@ pub struct LimitStatus {
 }
 
 impl QueueClient {
-    /// Pauses a queue or a job type until [`QueueClient::resume`]. Running jobs run on; pausing again replaces who
-    /// and why.
+    /// Pauses a queue, with all its partitions, or a job type until [`QueueClient::resume`]. Running jobs run on;
+    /// pausing again replaces who and why.
     ///
     /// # Errors
     /// [`QueueError::Invalid`] without a name or a reason (at most 512 bytes each), for a bad name or when a thousand
@@ -136,15 +136,20 @@ impl QueueClient {
         let pause = Pause { by: by.to_owned(), reason: reason.to_owned(), at_ms: 0 };
         // Two strings always serialize.
         let note = serde_json::to_string(&pause).unwrap_or_default();
-        let paused: bool = PAUSE
-            .key(&self.keys.queue(queue).base)
-            .arg(field)
-            .arg(note)
-            .arg(MAX_PAUSES)
-            .invoke_async(&mut self.connection.clone())
-            .await
-            .map_err(QueueError::redis("pausing"))?;
-        if paused { Ok(()) } else { Err(too_many("pauses", MAX_PAUSES)) }
+        for partition in self.partitions(queue) {
+            let paused: bool = PAUSE
+                .key(&self.keys.queue(&partition).base)
+                .arg(field)
+                .arg(&note)
+                .arg(MAX_PAUSES)
+                .invoke_async(&mut self.connection.clone())
+                .await
+                .map_err(QueueError::redis("pausing"))?;
+            if !paused {
+                return Err(too_many("pauses", MAX_PAUSES));
+            }
+        }
+        Ok(())
     }
 
     /// Ends a pause; whether there was one. What waited goes on at once, in its order.
@@ -153,12 +158,17 @@ impl QueueClient {
     /// [`QueueError::Invalid`] for a bad name; [`QueueError::Unavailable`].
     pub async fn resume(&self, queue: &str, target: PauseTarget<'_>) -> Result<bool, QueueError> {
         check_name("queue", queue)?;
-        RESUME
-            .key(&self.keys.queue(queue).base)
-            .arg(target.field()?)
-            .invoke_async(&mut self.connection.clone())
-            .await
-            .map_err(QueueError::redis("resuming"))
+        let field = target.field()?;
+        let mut was_paused = false;
+        for partition in self.partitions(queue) {
+            was_paused |= RESUME
+                .key(&self.keys.queue(&partition).base)
+                .arg(field)
+                .invoke_async::<bool>(&mut self.connection.clone())
+                .await
+                .map_err(QueueError::redis("resuming"))?;
+        }
+        Ok(was_paused)
     }
 
     /// What is paused: job names, or nothing for the queue itself, which comes first.
@@ -190,8 +200,12 @@ impl QueueClient {
         check_name("queue", queue)?;
         check_limit_key(key)?;
         limit.check()?;
-        let set = self.store_limit(&self.keys.queue(queue), key, Some(limit)).await;
-        if set? { Ok(()) } else { Err(too_many("limits", MAX_LIMITS_SET)) }
+        for partition in self.partitions(queue) {
+            if !self.store_limit(&self.keys.queue(&partition), key, Some(limit)).await? {
+                return Err(too_many("limits", MAX_LIMITS_SET));
+            }
+        }
+        Ok(())
     }
 
     /// Removes the limit of a key; whether there was one. What waited for it goes on.
@@ -201,7 +215,11 @@ impl QueueClient {
     pub async fn remove_limit(&self, queue: &str, key: &str) -> Result<bool, QueueError> {
         check_name("queue", queue)?;
         check_limit_key(key)?;
-        self.store_limit(&self.keys.queue(queue), key, None).await
+        let mut was_set = false;
+        for partition in self.partitions(queue) {
+            was_set |= self.store_limit(&self.keys.queue(&partition), key, None).await?;
+        }
+        Ok(was_set)
     }
 
     async fn store_limit(&self, keys: &QueueKeys, key: &str, limit: Option<&Limit>) -> Result<bool, QueueError> {

@@ -368,7 +368,8 @@ mod tests {
         assert!(check_limits(&good).is_ok());
         let three_more = ["a", "b", "c", "d"].map(LimitUse::new);
         let twice = [LimitUse::new("a"), LimitUse::new("a")];
-        for bad in [&three_more[..], &twice, &[LimitUse::new("a").cost(0)], &[LimitUse::new("a=b")], &[LimitUse::new("")]]
+        for bad in
+            [&three_more[..], &twice, &[LimitUse::new("a").cost(0)], &[LimitUse::new("a=b")], &[LimitUse::new("")]]
         {
             assert!(check_limits(bad).is_err(), "{bad:?}");
         }

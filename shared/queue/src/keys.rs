@@ -27,11 +27,7 @@ impl QueueKeys {
     fn new(prefix: &str, queue: &str) -> Self {
         let base = format!("{{{prefix}:{queue}}}");
         let key = |part: &str| format!("{base}:{part}");
-        Self {
-            dead: key("dead"),
-            wake: key("wake"),
-            base,
-        }
+        Self { dead: key("dead"), wake: key("wake"), base }
     }
 
     /// The key of another part.
@@ -73,6 +69,11 @@ impl Keys {
     /// Where the random generation id lives, beside the queues.
     pub(crate) fn generation(&self) -> String {
         format!("{}:generation", self.prefix)
+    }
+
+    /// Into how many partitions each queue was ever split.
+    pub(crate) fn partitions(&self) -> String {
+        format!("{}:partitions", self.prefix)
     }
 
     /// The pub/sub channel of a name.

@@ -69,8 +69,11 @@ mod insight;
 mod job;
 mod keys;
 mod measure;
+#[cfg(test)]
+mod model;
 mod new_job;
 mod pace;
+mod partition;
 mod record;
 mod registry;
 mod service;

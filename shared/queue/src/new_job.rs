@@ -1,5 +1,6 @@
 //! A job on its way into a queue: [`NewJob`], checked and encoded, and what became of it.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -123,6 +124,15 @@ impl NewJob {
     /// Its wire name.
     pub fn name(&self) -> &'static str {
         self.job
+    }
+
+    /// What it has in common with the jobs that it stays together with where its queue is split.
+    pub(crate) fn companions(&self) -> Cow<'_, str> {
+        match (self.limits.first(), &self.unique, &self.tenant) {
+            (Some(limit), _, _) => Cow::Borrowed(&limit.key),
+            (None, Some(_), _) => Cow::Owned(self.draft().unique_field()),
+            (None, None, tenant) => Cow::Borrowed(tenant.as_deref().unwrap_or(&self.id)),
+        }
     }
 
     /// Its delay in milliseconds; parts of one count as a whole, so that "later" never becomes "now".

@@ -12,8 +12,7 @@ use crate::delivery::{Lease, Settlement, Verdict};
 use crate::keys::QueueKeys;
 use crate::new_job::MAX_DELAY_MS;
 
-const SOURCE: &str =
-    concat!("#!lua flags=allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/turn.lua"));
+const SOURCE: &str = concat!("#!lua flags=allow-oom\n", include_str!("lua/lines.lua"), include_str!("lua/turn.lua"));
 
 static TURN: LazyLock<Script> = LazyLock::new(|| Script::new(SOURCE));
 

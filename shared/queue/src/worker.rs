@@ -57,7 +57,7 @@ impl WorkerConfig {
         Self { name: name.into(), queues: Vec::new(), lease: Self::DEFAULT_LEASE, grace: Self::DEFAULT_GRACE }
     }
 
-    /// Adds a queue, `concurrency` of whose jobs run at once.
+    /// Adds a queue, `concurrency` of whose jobs run at once; where it is split, at least one of each partition.
     #[must_use]
     pub fn queue(mut self, name: impl Into<String>, concurrency: usize) -> Self {
         self.queues.push((name.into(), concurrency));
@@ -165,7 +165,7 @@ impl<C: Send + Sync + 'static> Workers<C> {
         info!(worker = %name, queues = ?self.config.queues, "working");
         let mut drivers = Vec::new();
         let mut workers = JoinSet::new();
-        for (queue, concurrency) in self.config.queues {
+        for (queue, concurrency) in with_partitions(&self.client, self.config.queues) {
             let shop = Shop {
                 queue: queue.clone(),
                 worker: name.clone(),
@@ -183,7 +183,12 @@ impl<C: Send + Sync + 'static> Workers<C> {
                 worker: name.clone(),
                 lease: self.config.lease,
                 concurrency,
-                wiring: Wiring { deliveries, settlements: settlements_end, stop: stop.clone(), health: self.health.queue(&queue) },
+                wiring: Wiring {
+                    deliveries,
+                    settlements: settlements_end,
+                    stop: stop.clone(),
+                    health: self.health.queue(&queue),
+                },
                 done,
             });
             let backend = RedisBackend::new(deliveries_end, settlements, driver_done);
@@ -192,6 +197,17 @@ impl<C: Send + Sync + 'static> Workers<C> {
         }
         Ok((workers, drivers))
     }
+}
+
+/// The partitions of queues, each with its share of the queue's concurrency, at least one.
+fn with_partitions(client: &QueueClient, queues: Vec<(String, usize)>) -> Vec<(String, usize)> {
+    let split = |(queue, concurrency): (String, usize)| {
+        let partitions = client.partitions(&queue);
+        let (share, more) = (concurrency / partitions.len(), concurrency % partitions.len());
+        let of = move |(number, name)| (name, (share + usize::from(number < more)).max(1));
+        partitions.into_iter().enumerate().map(of)
+    };
+    queues.into_iter().flat_map(split).collect()
 }
 
 /// The queue of a worker, and how it ended.

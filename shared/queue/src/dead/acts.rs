@@ -181,13 +181,7 @@ impl QueueClient {
         (keys, by): (&QueueKeys, &By),
         ids: &[&str],
     ) -> redis::RedisResult<Vec<String>> {
-        script
-            .key(&keys.base)
-            .arg(&by.who)
-            .arg(&by.reason)
-            .arg(ids)
-            .invoke_async(&mut self.connection.clone())
-            .await
+        script.key(&keys.base).arg(&by.who).arg(&by.reason).arg(ids).invoke_async(&mut self.connection.clone()).await
     }
 }
 

@@ -26,7 +26,7 @@ const MAX_CHANGES: usize = 1_000;
 const CHUNK: usize = 50;
 
 /// No more letters are read past this, so that what is told of fits into memory a few times over.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Changes forgotten in a call.
 const FORGET_CHUNK: usize = 500;
@@ -124,7 +124,8 @@ impl QueueClient {
 
 impl DeadChange {
     fn read((change_id, fields): &Entry, row: Option<Row>) -> Result<Self, RedisError> {
-        let unknown = || RedisError::from((ErrorKind::Parse, "a change of dead letters is not ours", change_id.clone()));
+        let unknown =
+            || RedisError::from((ErrorKind::Parse, "a change of dead letters is not ours", change_id.clone()));
         let field = |name: &str| fields.get(name).cloned();
         let id = field("id").ok_or_else(unknown)?;
         let at_ms = change_id.split_once('-').and_then(|(ms, _)| ms.parse().ok()).ok_or_else(unknown)?;

@@ -4,6 +4,9 @@
 //! Jobs get here in the driver's turn, in the same step as the ack (exhausted, fatal, undecodable). Nothing here or there
 //! trims them: a letter goes when a person requeues or discards it.
 //!
+//! A queue that is split keeps the dead letters of each partition apart: all calls take a partition's name
+//! ([`QueueClient::partitions`]).
+//!
 //! **Invariant:** an id is in the order of deaths exactly if it has an index line and its entry is that of no waiting or
 //! running job; every change of that is one script, with a line in the journal. The holder of a dead unique key is the
 //! letter that died last with it, for as long as that one is dead.
@@ -42,8 +45,11 @@ const MAX_PAGE: usize = 1_000;
 const READ_CHUNK: usize = 500;
 
 static READ: LazyLock<Script> = LazyLock::new(|| {
-    let source =
-        concat!("#!lua flags=no-writes,allow-oom\n", include_str!("../lua/lines.lua"), include_str!("../lua/dead_read.lua"));
+    let source = concat!(
+        "#!lua flags=no-writes,allow-oom\n",
+        include_str!("../lua/lines.lua"),
+        include_str!("../lua/dead_read.lua")
+    );
     Script::new(source)
 });
 

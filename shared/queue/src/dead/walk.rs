@@ -19,8 +19,11 @@ use crate::keys::QueueKeys;
 pub(super) const PAGE: usize = 1_000;
 
 static DEAD_PAGE: LazyLock<Script> = LazyLock::new(|| {
-    let source =
-        concat!("#!lua flags=no-writes,allow-oom\n", include_str!("../lua/lines.lua"), include_str!("../lua/dead_page.lua"));
+    let source = concat!(
+        "#!lua flags=no-writes,allow-oom\n",
+        include_str!("../lua/lines.lua"),
+        include_str!("../lua/dead_page.lua")
+    );
     Script::new(source)
 });
 

@@ -1,17 +1,15 @@
 //! Stories of a cluster that changes while jobs run: a primary dies or steps down, a slot moves.
 
-use std::time::Duration;
+use queue::{Depth, Enqueued, Job, PauseTarget, QueueClient};
 
-use queue::{Depth, Enqueued, QueueClient};
-
-use crate::harness::{Act, Lab, QUEUE, Step, Working, until, worker};
+use crate::harness::{Act, Cameo, Lab, QUEUE, Step, Working, until, worker};
 use crate::nodes::{Node, Nodes, PRIMARIES, primary_of};
 use crate::server::{PREFIX, Redis};
 
 /// Most keys moved by one call.
 const BATCH: &str = "100";
 
-/// A worker with one job at a gate and one that waits, and a client.
+/// A worker with one job at a gate and one that is paused, and a client.
 struct Scene {
     client: QueueClient,
     lab: Lab,
@@ -23,8 +21,8 @@ impl Scene {
         let client = QueueClient::connect(&nodes.url(), PREFIX).await.unwrap();
         let lab = Lab::new();
         let working = lab.work(&client, worker(2));
-        let later = Act::new("later", &[Step::Done]).job().after(Duration::from_secs(1));
-        client.enqueue_many(vec![Act::new("held", &[Step::Gate(1)]).job(), later]).await.unwrap();
+        client.pause(QUEUE, PauseTarget::Job(Cameo::NAME), "ada", "until the cluster has changed").await.unwrap();
+        client.enqueue_many(vec![Act::new("held", &[Step::Gate(1)]).job(), Cameo::job("paused")]).await.unwrap();
         lab.began("held", 1).await;
         Self { client, lab, working }
     }
@@ -35,27 +33,30 @@ impl Scene {
         let new = Act::new("new", &[Step::Done]);
         until("a job is taken", async || matches!(client.enqueue(new.job()).await, Ok(Enqueued::Added))).await;
         lab.began("new", 1).await;
+        assert!(client.resume(QUEUE, PauseTarget::Job(Cameo::NAME)).await.unwrap());
+        lab.began("paused", 1).await;
         lab.open_gate(1);
         until("nothing is left", async || matches!(client.depth(QUEUE).await, Ok(depth) if depth == Depth::default()))
             .await;
-        for name in ["held", "later", "new"] {
+        for name in ["held", "paused", "new"] {
             assert_eq!(lab.attempts_of(name), [1], "{name}");
         }
         assert!(lab.runs_of("held")[0].ended.is_some() && self.working.is_running());
     }
 }
 
-/// Whether a replica has the lease and the delayed job.
+/// Whether a replica has both jobs, the lease and the pause.
 async fn has_it_all(replica: &Node) -> bool {
     let mut connection = replica.try_raw().await.unwrap();
     redis::cmd("READONLY").exec_async(&mut connection).await.unwrap();
-    let (leases, scheduled): (u64, u64) = redis::pipe()
+    let found: (u64, u64, u64) = redis::pipe()
+        .hlen(Redis::key(QUEUE, "jobs"))
         .zcard(Redis::key(QUEUE, "leases"))
-        .zcard(Redis::key(QUEUE, "scheduled"))
+        .hlen(Redis::key(QUEUE, "paused"))
         .query_async(&mut connection)
         .await
         .unwrap();
-    (leases, scheduled) == (1, 1)
+    found == (2, 1, 1)
 }
 
 #[tokio::test]
@@ -95,7 +96,8 @@ async fn a_queue_rests_while_its_slot_moves_and_goes_on_where_it_arrived() {
     let _: String = from.ask(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id]).await;
 
     let refused = scene.client.enqueue(Act::new("refused", &[Step::Done]).job()).await;
-    assert!(refused.unwrap_err().to_string().contains("ASK"));
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("Ask"), "{error}");
     let keys: u64 = to.ask(&["CLUSTER", "COUNTKEYSINSLOT", &slot]).await;
     assert_eq!(keys, 0, "no second half of the queue began");
 

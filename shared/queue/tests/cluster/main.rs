@@ -36,6 +36,8 @@ mod insight;
 mod lease;
 #[path = "../it/limits.rs"]
 mod limits;
+#[path = "../it/partition.rs"]
+mod partition;
 #[path = "../it/unique.rs"]
 mod unique;
 

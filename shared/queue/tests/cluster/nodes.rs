@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 
 use redis::aio::MultiplexedConnection;
 use redis::cluster_routing::Slot;
-use tempfile::TempDir;
 
 use crate::harness::until;
 
@@ -16,8 +15,13 @@ const SLOTS: usize = 16_384;
 /// Primaries of each cluster.
 pub(crate) const PRIMARIES: usize = 3;
 
-/// Waits for its input to end, which happens at the latest with the process that holds the other end.
-const GUARDIAN: &str = r#"redis-server "$@" & server=$!; cat > /dev/null; kill -9 $server; wait $server"#;
+/// Waits for its input to end, which happens at the latest with the process that holds the other end. Then ends the
+/// node and removes its folder, and the folder of all nodes with the last.
+const GUARDIAN: &str = r#"
+    redis-server "$@" --dir "$0" & server=$!
+    cat > /dev/null
+    kill -9 $server; wait $server
+    rm -rf "$0"; rmdir "$(dirname "$0")""#;
 
 /// A running node.
 pub(crate) struct Node {
@@ -32,11 +36,11 @@ impl Node {
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("nodes.conf"), config).unwrap();
         let guardian = Command::new("sh")
-            .args(["-c", GUARDIAN, "guardian"])
+            .args(["-c", GUARDIAN])
+            .arg(&folder)
             .args(["--port", &ports.port.to_string(), "--cluster-port", &ports.bus.to_string()])
             .args(["--cluster-enabled", "yes", "--cluster-require-full-coverage", "no"])
-            .args(["--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0", "--dir"])
-            .arg(&folder)
+            .args(["--bind", "127.0.0.1", "--save", "", "--repl-diskless-sync-delay", "0"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -79,8 +83,6 @@ impl Drop for Node {
 /// Three primaries with a third of the slots each, and perhaps a replica.
 pub(crate) struct Nodes {
     pub(crate) all: Vec<Node>,
-    /// Removed after the nodes have ended.
-    _dir: TempDir,
 }
 
 /// A node's port, and the one for its peers.
@@ -106,7 +108,7 @@ impl Nodes {
     }
 
     async fn start_with(replicated: Option<usize>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap().keep();
         let count = PRIMARIES + usize::from(replicated.is_some());
         let ports = free_ports(count);
         let ids: Vec<String> = (0..count).map(|at| format!("{at:040x}")).collect();
@@ -122,13 +124,13 @@ impl Nodes {
         let spawn = |me: usize| {
             let lines: String = (0..count).map(|at| line(me, at)).collect();
             let config = format!("{lines}vars currentEpoch {PRIMARIES} lastVoteEpoch 0\n");
-            Node::spawn((ids[me].clone(), &ports[me]), dir.path(), &config)
+            Node::spawn((ids[me].clone(), &ports[me]), &dir, &config)
         };
         let all: Vec<Node> = (0..count).map(spawn).collect();
         for node in &all {
             until("the cluster is up", async || node.says_ok(count).await).await;
         }
-        Self { all, _dir: dir }
+        Self { all }
     }
 
     /// As a client is told of it.
@@ -145,12 +147,13 @@ impl Nodes {
 
 /// Which node gets a key's slot at the start.
 pub(crate) fn primary_of(key: &str) -> usize {
-    let slot = Slot::for_key(key);
-    (0..PRIMARIES).rfind(|at| (first_slot(*at)..).any(|first| Slot::new(first as u16) == Some(slot))).unwrap()
+    let slot = Some(Slot::for_key(key));
+    let has = |node: &usize| (first_slot(*node)..first_slot(node + 1)).any(|number| Slot::new(number) == slot);
+    (0..PRIMARIES).find(has).expect("every slot has a node")
 }
 
-fn first_slot(node: usize) -> usize {
-    SLOTS * node / PRIMARIES
+fn first_slot(node: usize) -> u16 {
+    u16::try_from(SLOTS * node / PRIMARIES).expect("slots fit")
 }
 
 /// Ports that nobody uses now.

@@ -27,6 +27,18 @@ async fn any_one_node_leads_to_everything() {
 }
 
 #[tokio::test]
+async fn nodes_that_are_down_are_passed_over() {
+    let server = Redis::start().await;
+    // Nobody listens on the lowest ports.
+    let url = format!("redis://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3,{}", server.place());
+    let client = QueueClient::connect(&url, PREFIX).await.unwrap();
+    client.enqueue(Act::new("act", &[Step::Done]).job()).await.unwrap();
+    let lab = Lab::new();
+    let _worker = lab.work(&client, worker(1));
+    lab.began("act", 1).await;
+}
+
+#[tokio::test]
 async fn a_script_that_its_node_forgot_is_loaded_there_and_nowhere_else() {
     let server = Redis::start().await;
     let client = server.client().await;

@@ -16,11 +16,11 @@ use crate::nodes::{Node, Nodes};
 /// The key prefix of all tests; each has a cluster of its own.
 pub(crate) const PREFIX: &str = "test";
 
-/// How a proxy finds the queue of most stories.
-pub(crate) type Place = u16;
+/// How a proxy finds the queue of most stories: host and port.
+pub(crate) type Place = String;
 
 pub(crate) async fn dial(place: Place) -> io::Result<TcpStream> {
-    TcpStream::connect(("127.0.0.1", place)).await
+    TcpStream::connect(place).await
 }
 
 static GIVEN_BACK: Mutex<Vec<Nodes>> = Mutex::new(Vec::new());
@@ -60,12 +60,12 @@ impl Redis {
 
     /// Where the queue of most stories is.
     pub(crate) fn place(&self) -> Place {
-        self.home().port
+        format!("127.0.0.1:{}", self.home().port)
     }
 
     /// One node says all there is to know.
     pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.place())
+        format!("redis://{}", self.place())
     }
 
     /// A connection past the crate under test.

@@ -101,7 +101,8 @@ impl DeadState {
             Vec<(String, HashMap<String, String>)>,
         );
         let base = format!("{{{PREFIX}:{QUEUE}}}");
-        let (died_at, index, entries, holders, at_work, journal): Answer = server.ask(&["EVAL", SNAPSHOT, "1", &base]).await;
+        let (died_at, index, entries, holders, at_work, journal): Answer =
+            server.ask(&["EVAL", SNAPSHOT, "1", &base]).await;
         Self { died_at, holders, index, entries, at_work, journal }
     }
 

@@ -106,6 +106,21 @@ async fn a_sweep_interrupted_in_the_middle_of_a_step_goes_on_and_takes_each_once
 }
 
 #[tokio::test]
+async fn two_who_sweep_the_same_at_once_take_each_once() {
+    let server = Redis::start().await;
+    let client = server.client().await;
+    put(&client, letters_of("acme", 400).collect()).await;
+    let sweep = |limit| Sweep { client: &client, action: DeadAction::Requeue, filter: of_tenant("acme"), limit };
+    let (one, other) = (sweep(30), sweep(50));
+    let ((_, one, _), (_, other, _)) =
+        tokio::join!(one.finish(SweepCursor::default()), other.finish(SweepCursor::default()));
+    assert_eq!(one + other, 400);
+    assert_eq!(client.depth(QUEUE).await.unwrap(), Depth { ready: 400, ..Depth::default() });
+    assert_eq!(client.dead_changes(QUEUE, 1_000).await.unwrap().len(), 400);
+    consistent(&server).await;
+}
+
+#[tokio::test]
 async fn what_dies_again_meanwhile_is_not_taken_twice() {
     let server = Redis::start().await;
     let client = server.client().await;
@@ -125,7 +140,8 @@ async fn what_dies_again_meanwhile_is_not_taken_twice() {
     let sweep = Sweep { client: &client, action: DeadAction::Requeue, filter, limit: 7 };
     let (steps, done, skipped) = sweep.finish(SweepCursor::default()).await;
     assert_eq!((steps, done, skipped), (9, 60, 0));
-    until("all died again", async || client.depth(QUEUE).await.unwrap() == Depth { dead: 60, ..Depth::default() }).await;
+    until("all died again", async || client.depth(QUEUE).await.unwrap() == Depth { dead: 60, ..Depth::default() })
+        .await;
     assert!(lab.counts().values().all(|runs| *runs == 2), "{:?}", lab.counts());
     consistent(&server).await.check_journal();
 }
@@ -151,9 +167,10 @@ async fn a_step_is_bounded_also_where_it_finds_nothing() {
 async fn what_cannot_be_requeued_is_skipped_and_stays() {
     let server = Redis::start().await;
     let client = server.client().await;
-    let sketch = |id: &str, at, unique| Sketch { id: id.to_owned(), died_at_ms: at, job: "act", unique, ..Sketch::default() };
+    let sketch =
+        |id: &str, at, unique| Sketch { id: id.to_owned(), died_at_ms: at, job: "act", unique, ..Sketch::default() };
     let mut letters = vec![sketch("free", 1, "rmine").letter(), sketch("held", 2, "rtheirs").letter()];
-    letters.extend([sketch("older", 3, "wshared").letter(), sketch("later", 4, "wshared").letter()]);
+    letters.extend([sketch("later", 4, "wshared").letter(), sketch("older", 3, "wshared").letter()]);
     put(&client, letters).await;
     let holder = Act::new("holder", &[Step::Done]).unique("theirs", Scope::WaitingOrRunning).job();
     assert_eq!(client.enqueue(holder).await.unwrap(), Enqueued::Added);
@@ -302,11 +319,8 @@ impl Life {
 
     /// Waits until nothing is on its way, then compares.
     async fn settled(&self) {
-        let expected = Depth {
-            dead: self.model.dead.len() as u64,
-            scheduled: self.model.held.len() as u64,
-            ..Depth::default()
-        };
+        let expected =
+            Depth { dead: self.model.dead.len() as u64, scheduled: self.model.held.len() as u64, ..Depth::default() };
         until("nothing is on its way", async || self.client.depth(QUEUE).await.unwrap() == expected).await;
         let state = consistent(&self.server).await;
         state.check_journal();

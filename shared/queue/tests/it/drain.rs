@@ -89,7 +89,8 @@ async fn a_configuration_that_cannot_work_is_refused_at_the_start() {
     let server = Redis::start().await;
     let client = server.client().await;
     let run = async |config: WorkerConfig, registry: Registry<Lab>| {
-        let workers = Workers { client: client.clone(), registry, context: Lab::new(), config, health: WorkerHealth::default() };
+        let workers =
+            Workers { client: client.clone(), registry, context: Lab::new(), config, health: WorkerHealth::default() };
         workers.run(CancellationToken::new()).await.unwrap_err()
     };
     let one = || Registry::new().register::<Act>();

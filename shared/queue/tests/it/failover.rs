@@ -1,11 +1,10 @@
 //! Stories of a replica that takes over behind the address that everybody knows.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
-use queue::{Depth, Enqueued, QueueClient, QueueError};
+use queue::{Depth, Enqueued, Job, PauseTarget, QueueClient, QueueError};
 
-use crate::harness::{Act, Lab, QUEUE, Step, until, worker};
+use crate::harness::{Act, Cameo, Lab, QUEUE, Step, until, worker};
 use crate::proxy::Proxy;
 use crate::server::{PREFIX, Redis};
 
@@ -16,10 +15,10 @@ async fn on_the_network(options: &[&str]) -> (Redis, String) {
     (Redis::start_with(&[&network, options].concat()).await, port)
 }
 
-/// What a replica has of the queue of most stories: leases, delayed jobs.
-async fn has(server: &Redis) -> (u64, u64) {
-    let count = async |part: &str| server.ask(&["ZCARD", &Redis::key(QUEUE, part)]).await;
-    (count("leases").await, count("scheduled").await)
+/// What a replica has of the queue of most stories: jobs, leases, pauses.
+async fn has(server: &Redis) -> (u64, u64, u64) {
+    let count = async |command: &str, part: &str| server.ask(&[command, &Redis::key(QUEUE, part)]).await;
+    (count("HLEN", "jobs").await, count("ZCARD", "leases").await, count("HLEN", "paused").await)
 }
 
 /// Runs a job while `take_over` replaces the primary, and others before and after.
@@ -30,10 +29,10 @@ async fn survived(take_over: impl AsyncFnOnce(&mut Redis, &str)) {
     let client = QueueClient::connect(&proxy.url(), PREFIX).await.unwrap();
     let lab = Lab::new();
     let working = lab.work(&client, worker(2));
-    let later = Act::new("later", &[Step::Done]).job().after(Duration::from_secs(1));
-    client.enqueue_many(vec![Act::new("held", &[Step::Gate(1)]).job(), later]).await.unwrap();
+    client.pause(QUEUE, PauseTarget::Job(Cameo::NAME), "ada", "until another has taken over").await.unwrap();
+    client.enqueue_many(vec![Act::new("held", &[Step::Gate(1)]).job(), Cameo::job("paused")]).await.unwrap();
     lab.began("held", 1).await;
-    until("the replica has it all", async || has(&replica).await == (1, 1)).await;
+    until("the replica has it all", async || has(&replica).await == (2, 1, 1)).await;
 
     let _: String = replica.ask(&["REPLICAOF", "NO", "ONE"]).await;
     take_over(&mut primary, &replica_port).await;
@@ -41,9 +40,12 @@ async fn survived(take_over: impl AsyncFnOnce(&mut Redis, &str)) {
     let new = Act::new("new", &[Step::Done]);
     until("a job is taken", async || matches!(client.enqueue(new.job()).await, Ok(Enqueued::Added))).await;
     lab.began("new", 1).await;
+    assert!(client.resume(QUEUE, PauseTarget::Job(Cameo::NAME)).await.unwrap());
+    lab.began("paused", 1).await;
     lab.open_gate(1);
-    until("nothing is left", async || matches!(client.depth(QUEUE).await, Ok(depth) if depth == Depth::default())).await;
-    for name in ["held", "later", "new"] {
+    until("nothing is left", async || matches!(client.depth(QUEUE).await, Ok(depth) if depth == Depth::default()))
+        .await;
+    for name in ["held", "paused", "new"] {
         assert_eq!(lab.attempts_of(name), [1], "{name}");
     }
     assert!(lab.runs_of("held")[0].ended.is_some() && working.is_running());

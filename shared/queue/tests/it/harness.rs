@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use queue::{
-    Handler, Job, JobContext, JobError, LimitUse, NewJob, Outcome, QueueClient, QueueError, Registry, RetryPolicy, UniqueKey,
-    WorkerConfig, WorkerHealth, Workers,
+    Handler, Job, JobContext, JobError, LimitUse, NewJob, Outcome, QueueClient, QueueError, Registry, RetryPolicy,
+    UniqueKey, WorkerConfig, WorkerHealth, Workers,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

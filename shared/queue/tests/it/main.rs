@@ -15,6 +15,7 @@ mod insight;
 mod lease;
 mod limits;
 mod outage;
+mod partition;
 mod proxy;
 mod server;
 mod unique;

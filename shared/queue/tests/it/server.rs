@@ -54,12 +54,16 @@ impl Redis {
         .await;
     }
 
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("redis.sock")
     }
 
+    pub(crate) fn place(&self) -> Place {
+        self.socket()
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("unix://{}", self.place().display())
+        format!("unix://{}", self.socket().display())
     }
 
     pub(crate) async fn client(&self) -> QueueClient {

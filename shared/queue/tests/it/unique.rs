@@ -94,6 +94,7 @@ async fn a_dead_letter_is_not_requeued_beside_work_of_the_same_key() {
     assert_eq!(client.enqueue(other).await.unwrap(), Enqueued::Added);
     assert_eq!(client.requeue_dead(QUEUE, &id, &by()).await.unwrap(), Requeued::Duplicate);
     let _worker = lab.work(&client, worker(1));
-    until("the key is free", async || client.requeue_dead(QUEUE, &id, &by()).await.unwrap() == Requeued::Requeued).await;
+    until("the key is free", async || client.requeue_dead(QUEUE, &id, &by()).await.unwrap() == Requeued::Requeued)
+        .await;
     lab.began("dead", 2).await;
 }

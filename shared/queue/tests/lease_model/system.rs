@@ -10,7 +10,7 @@
 
 use stateright::{Model, Property};
 
-use crate::redis::{Ledger, Lease, MAX_ATTEMPTS, Name, Outcome, Place, Redis, Reply, Rules, Turn};
+use crate::redis::{Lease, Ledger, MAX_ATTEMPTS, Name, Outcome, Place, Redis, Reply, Rules, Turn};
 
 /// How often each trouble may come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -145,8 +145,7 @@ impl Worker {
 
 impl State {
     fn is_useful(&self, worker: &Worker, room: usize) -> bool {
-        let expired =
-            |run: &Held| matches!(self.redis.jobs[run.lease.job], Place::Running { expired: true, .. });
+        let expired = |run: &Held| matches!(self.redis.jobs[run.lease.job], Place::Running { expired: true, .. });
         worker.held.iter().any(|run| run.outcome.is_some())
             || worker.doubts
             || (worker.held.len() < room && self.redis.has_work())
@@ -205,10 +204,8 @@ impl Model for System {
         steps.extend((0..state.late.len()).map(Step::LateTurn));
         for (job, place) in state.redis.jobs.iter().enumerate() {
             match place {
-                Place::Running { lease, expired: false, .. } => {
-                    if state.budget.stalls > 0 || !state.has_keeper(lease) {
-                        steps.push(Step::Expire(job));
-                    }
+                Place::Running { lease, expired: false, .. } if state.budget.stalls > 0 || !state.has_keeper(lease) => {
+                    steps.push(Step::Expire(job));
                 }
                 Place::Absent if !state.redis.finished[job] => steps.push(Step::Sweep(job)),
                 _ => {}
