@@ -12,7 +12,7 @@ use queue::{JobStateKind, QueueClient};
 
 use crate::{
     operator::{RedisArgs, bare, queue_name, queues_meant},
-    terminal::{Last, Tone, figure, fit, instant, one_line, print_json, table, text, when, word},
+    terminal::{Last, Tone, figure, fit, instant, one_line, print_json, say, table, text, when, word},
 };
 
 /// Jobs of one state and queue that are listed unless somebody asks for more.
@@ -88,7 +88,7 @@ async fn list(client: &QueueClient, args: &JobsArgs) -> anyhow::Result<()> {
         return print_json(&List::new("/v1/jobs", has_more, jobs));
     }
     if jobs.is_empty() {
-        println!("no jobs");
+        say("no jobs")?;
         return Ok(());
     }
     let now = Clock.now();
@@ -105,7 +105,7 @@ async fn list(client: &QueueClient, args: &JobsArgs) -> anyhow::Result<()> {
             text(one_line(&note(job))),
         ]);
     }
-    println!("{}", fit(rows, Last::Text, &MAY_GO));
+    say(fit(rows, Last::Text, &MAY_GO))?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ async fn tell(client: &QueueClient, id: &str, as_json: bool) -> anyhow::Result<(
 }
 
 fn print_story(job: &Job, now: Timestamp) -> anyhow::Result<()> {
-    println!("{}  {} on queue {}, {} priority", job.id, job.job, job.queue, job.priority);
+    say(format!("{}  {} on queue {}, {} priority", job.id, job.job, job.queue, job.priority))?;
     let facts = [
         ("tenant", job.tenant.clone()),
         ("unique key", job.unique_key.clone()),
@@ -154,7 +154,7 @@ fn print_story(job: &Job, now: Timestamp) -> anyhow::Result<()> {
     ];
     for (name, fact) in facts {
         if let Some(fact) = fact {
-            println!("  {name:<11}{fact}");
+            say(format!("  {name:<11}{fact}"))?;
         }
     }
     let mut story = table(["when", "", "what", ""]);
@@ -167,8 +167,8 @@ fn print_story(job: &Job, now: Timestamp) -> anyhow::Result<()> {
         word(&format!("now {}", job.state.as_str()), tone(job.state)),
         text(what),
     ]);
-    println!("\n{story}\n");
-    println!("payload\n{}", serde_json::to_string_pretty(&job.payload)?);
+    say(format!("\n{story}\n"))?;
+    say(format!("payload\n{}", serde_json::to_string_pretty(&job.payload)?))?;
     Ok(())
 }
 

@@ -62,6 +62,7 @@ enum Command {
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ratchet: {error:#}");
             ExitCode::FAILURE

@@ -1,6 +1,6 @@
 //! `ratchet queues`: how the queues fare, and what holds them back.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use anyhow::{anyhow, ensure};
 use api::{
@@ -14,7 +14,7 @@ use queue::{PauseTarget, QueueClient, Rate};
 
 use crate::{
     operator::{ByArgs, RedisArgs, queue_name, queues_meant},
-    terminal::{Last, Tone, chart, figure, fit, print_json, span, table, text, when, word},
+    terminal::{Last, Tone, chart, figure, fit, print_json, say, span, table, text, when, word},
 };
 
 /// How often a watched table is renewed.
@@ -119,7 +119,7 @@ pub(crate) async fn run(args: QueuesArgs) -> anyhow::Result<()> {
 async fn pause(client: &QueueClient, args: PauseArgs) -> anyhow::Result<()> {
     let PauseArgs { name, job, by: ByArgs { reason, by } } = args;
     client.pause(&name, target(job.as_ref()), &by, &reason).await?;
-    println!("{} is paused", said(&name, job.as_ref()));
+    say(format!("{} is paused", said(&name, job.as_ref())))?;
     Ok(())
 }
 
@@ -127,7 +127,7 @@ async fn resume(client: &QueueClient, args: ResumeArgs) -> anyhow::Result<()> {
     let ResumeArgs { name, job } = args;
     let resumed = client.resume(&name, target(job.as_ref())).await?;
     ensure!(resumed, "{} is not paused", said(&name, job.as_ref()));
-    println!("{} goes on", said(&name, job.as_ref()));
+    say(format!("{} goes on", said(&name, job.as_ref())))?;
     Ok(())
 }
 
@@ -143,7 +143,7 @@ async fn limit(client: &QueueClient, args: LimitArgs) -> anyhow::Result<()> {
     let LimitArgs { name, key, concurrency, rate, burst, remove } = args;
     if remove {
         ensure!(client.remove_limit(&name, &key).await?, "no limit is set for {key} on queue {name}");
-        println!("{key} is no longer limited on queue {name}");
+        say(format!("{key} is no longer limited on queue {name}"))?;
         return Ok(());
     }
     ensure!(concurrency.is_some() || rate.is_some(), "say --concurrency, --rate or --remove");
@@ -152,7 +152,7 @@ async fn limit(client: &QueueClient, args: LimitArgs) -> anyhow::Result<()> {
         Rate { units, per, burst: burst.unwrap_or(units) }
     });
     client.set_limit(&name, &key, &queue::Limit { concurrency, rate }).await?;
-    println!("{key} is limited on queue {name}");
+    say(format!("{key} is limited on queue {name}"))?;
     Ok(())
 }
 
@@ -167,7 +167,7 @@ async fn look(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
             stopped = tokio::signal::ctrl_c() => return Ok(stopped?),
         }
         if !args.json {
-            print!("{CLEAR}");
+            write!(std::io::stdout(), "{CLEAR}")?;
         }
         print(client, args).await?;
     }
@@ -177,9 +177,9 @@ async fn print(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
     if let Some(name) = &args.name {
         let detail = QueueDetail::from(&client.status(name).await?);
         match (args.json, args.watch) {
-            (true, true) => println!("{}", serde_json::to_string(&detail)?),
+            (true, true) => say(serde_json::to_string(&detail)?)?,
             (true, false) => print_json(&detail)?,
-            (false, _) => print_detail(&detail, Clock.now()),
+            (false, _) => print_detail(&detail, Clock.now())?,
         }
         return Ok(());
     }
@@ -189,14 +189,14 @@ async fn print(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
     }
     let has_more = false;
     match (args.json, args.watch) {
-        (true, true) => println!("{}", serde_json::to_string(&List::new("/v1/queues", has_more, rows))?),
+        (true, true) => say(serde_json::to_string(&List::new("/v1/queues", has_more, rows))?)?,
         (true, false) => print_json(&List::new("/v1/queues", has_more, rows))?,
-        (false, _) => print_overview(&rows, Clock.now()),
+        (false, _) => print_overview(&rows, Clock.now())?,
     }
     Ok(())
 }
 
-fn print_overview(queues: &[Queue], now: Timestamp) {
+fn print_overview(queues: &[Queue], now: Timestamp) -> anyhow::Result<()> {
     let mut overview = table([
         "queue",
         "state",
@@ -232,10 +232,11 @@ fn print_overview(queues: &[Queue], now: Timestamp) {
             figure(Some(queue.workers.len())),
         ]);
     }
-    println!("{}", fit(overview, Last::Figure, &MAY_GO));
+    say(fit(overview, Last::Figure, &MAY_GO))?;
     for queue in queues {
-        print_pauses(queue, now);
+        print_pauses(queue, now)?;
     }
+    Ok(())
 }
 
 /// The one word that says how a queue is, worst first.
@@ -258,47 +259,49 @@ fn state(queue: &Queue) -> (&'static str, Tone) {
     }
 }
 
-fn print_pauses(queue: &Queue, now: Timestamp) {
+fn print_pauses(queue: &Queue, now: Timestamp) -> anyhow::Result<()> {
     let told = |what: String, pause: &PausedQueue| {
-        println!("{what} was paused by {} {}: {}", pause.by, when(pause.at, now), pause.reason);
+        say(format!("{what} was paused by {} {}: {}", pause.by, when(pause.at, now), pause.reason))
     };
     if let Some(pause) = &queue.paused {
-        told(format!("queue {}", queue.name), pause);
+        told(format!("queue {}", queue.name), pause)?;
     }
     for paused in &queue.paused_jobs {
-        told(format!("job {} of queue {}", paused.job, queue.name), &paused.pause);
+        told(format!("job {} of queue {}", paused.job, queue.name), &paused.pause)?;
     }
+    Ok(())
 }
 
-fn print_detail(detail: &QueueDetail, now: Timestamp) {
+fn print_detail(detail: &QueueDetail, now: Timestamp) -> anyhow::Result<()> {
     let queue = &detail.queue;
-    print_overview(std::slice::from_ref(queue), now);
+    print_overview(std::slice::from_ref(queue), now)?;
     let percentiles = |figures: api::shown::Milliseconds| {
         let said = |figure: Option<u64>| figure.map_or_else(|| "-".to_owned(), millis);
         format!("p50 {}, p95 {}", said(figures.p50), said(figures.p95))
     };
-    println!("\nwait   {}", percentiles(queue.wait_ms));
-    println!("run    {}", percentiles(queue.run_ms));
-    println!("failed {} a second", queue.rates.failed_per_second);
-    print_history(detail);
+    say(format!("\nwait   {}", percentiles(queue.wait_ms)))?;
+    say(format!("run    {}", percentiles(queue.run_ms)))?;
+    say(format!("failed {} a second", queue.rates.failed_per_second))?;
+    print_history(detail)?;
     if !detail.limits.is_empty() {
-        println!("\n{}", limits(&detail.limits));
+        say(format!("\n{}", limits(&detail.limits)))?;
     }
     if !queue.workers.is_empty() {
-        println!("\n{}", workers(&queue.workers));
+        say(format!("\n{}", workers(&queue.workers)))?;
     }
+    Ok(())
 }
 
 /// The last hour, a sign a minute.
-fn print_history(detail: &QueueDetail) {
-    println!("\nlast {} minutes", detail.history.len());
+fn print_history(detail: &QueueDetail) -> anyhow::Result<()> {
+    say(format!("\nlast {} minutes", detail.history.len()))?;
     let row = |name: &str, figures: Vec<u64>| {
         let sum: u64 = figures.iter().sum();
-        println!("  {name:<9}|{}| {sum}", chart(&figures));
+        say(format!("  {name:<9}|{}| {sum}", chart(&figures)))
     };
-    row("added", detail.history.iter().map(|minute| minute.added).collect());
-    row("finished", detail.history.iter().map(|minute| minute.finished).collect());
-    row("failed", detail.history.iter().map(|minute| minute.failed).collect());
+    row("added", detail.history.iter().map(|minute| minute.added).collect())?;
+    row("finished", detail.history.iter().map(|minute| minute.finished).collect())?;
+    row("failed", detail.history.iter().map(|minute| minute.failed).collect())
 }
 
 fn limits(limits: &[Limit]) -> comfy_table::Table {

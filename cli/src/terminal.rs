@@ -3,7 +3,11 @@
 //! **Invariant:** what a colour says, a word beside it says as well. Colours are only used on a terminal, and not with
 //! `NO_COLOR`.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, TableComponent, presets,
@@ -101,16 +105,28 @@ pub(crate) fn word(value: &str, tone: Tone) -> Cell {
 }
 
 fn coloured() -> bool {
-    std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal()
+    std::env::var_os("NO_COLOR").is_none() && io::stdout().is_terminal()
+}
+
+/// Prints a line.
+///
+/// # Errors
+/// Nobody reads any more; see [`is_unread`].
+pub(crate) fn say(line: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
 }
 
 /// Prints a value as JSON, indented.
 ///
 /// # Errors
-/// It cannot be written as JSON.
+/// As for [`say`].
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    say(serde_json::to_string_pretty(value)?)
+}
+
+/// Whether a command ended because the program that reads its output has seen enough, as `head` has: no failure.
+pub(crate) fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A span as people say it: `850 ms`, `12 s`, `2 min`, `3 h`, `5 d`.

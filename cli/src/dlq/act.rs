@@ -12,7 +12,10 @@ use super::{
     look::{existing, find},
     sweep::{self, Sweeping},
 };
-use crate::{operator::ByArgs, terminal::print_json};
+use crate::{
+    operator::ByArgs,
+    terminal::{print_json, say},
+};
 
 /// What is done to dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ pub(super) async fn handle(client: &QueueClient, kind: Kind, args: HandleArgs) -
         let outcome = handle_one(client, kind, (&id, &by)).await?;
         let handled = Handled { id, outcome };
         if !args.json {
-            println!("{} {}", handled.id, handled.in_words());
+            say(format!("{} {}", handled.id, handled.in_words()))?;
         }
         outcomes.push(handled);
     }
@@ -141,11 +144,14 @@ fn print_change(before: &Value, after: &Value) -> anyhow::Result<()> {
     let rest = old.len().min(new.len()) - head;
     let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(old, new)| old == new).count();
     if head == old.len() && head == new.len() {
-        println!("nothing that is shown has changed");
+        say("nothing that is shown has changed")?;
     }
-    old[..head].iter().for_each(|line| println!("  {line}"));
-    old[head..old.len() - tail].iter().for_each(|line| println!("- {line}"));
-    new[head..new.len() - tail].iter().for_each(|line| println!("+ {line}"));
-    old[old.len() - tail..].iter().for_each(|line| println!("  {line}"));
-    Ok(())
+    say_all("  ", &old[..head])?;
+    say_all("- ", &old[head..old.len() - tail])?;
+    say_all("+ ", &new[head..new.len() - tail])?;
+    say_all("  ", &old[old.len() - tail..])
+}
+
+fn say_all(mark: &str, lines: &[&str]) -> anyhow::Result<()> {
+    lines.iter().try_for_each(|line| say(format!("{mark}{line}")))
 }

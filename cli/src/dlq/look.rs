@@ -16,7 +16,7 @@ use super::filter::FilterArgs;
 use crate::{
     jobs::attempts,
     operator::{bare, queues_meant},
-    terminal::{Last, Tone, figure, fit, instant, one_line, print_json, table, text, when, word},
+    terminal::{Last, Tone, figure, fit, instant, one_line, print_json, say, table, text, when, word},
 };
 
 /// Letters listed unless somebody asks for more.
@@ -109,17 +109,17 @@ pub(super) async fn list(client: &QueueClient, args: ListArgs) -> anyhow::Result
         return print_json(&List::new("/v1/dead_letters", has_more, letters));
     }
     if letters.is_empty() {
-        println!("no dead letters");
+        say("no dead letters")?;
         return Ok(());
     }
-    print_letters(&letters, now);
+    print_letters(&letters, now)?;
     if let (true, Some(last)) = (has_more, letters.last()) {
-        println!("more with --starting-after {}", last.id);
+        say(format!("more with --starting-after {}", last.id))?;
     }
     Ok(())
 }
 
-fn print_letters(letters: &[DeadLetter], now: Timestamp) {
+fn print_letters(letters: &[DeadLetter], now: Timestamp) -> anyhow::Result<()> {
     let mut rows = table(["dead letter", "died", "queue", "type", "tenant", "attempts", "code", "message"]);
     for letter in letters {
         rows.add_row([
@@ -133,7 +133,7 @@ fn print_letters(letters: &[DeadLetter], now: Timestamp) {
             text(one_line(&letter.message)),
         ]);
     }
-    println!("{}", fit(rows, Last::Text, &LETTERS_MAY_GO));
+    say(fit(rows, Last::Text, &LETTERS_MAY_GO))
 }
 
 pub(super) async fn groups(client: &QueueClient, args: GroupsArgs) -> anyhow::Result<()> {
@@ -144,11 +144,10 @@ pub(super) async fn groups(client: &QueueClient, args: GroupsArgs) -> anyhow::Re
         return print_json(&List::new("/v1/dead_letters/groups", has_more, groups));
     }
     if groups.is_empty() {
-        println!("no dead letters");
+        say("no dead letters")?;
         return Ok(());
     }
-    print_groups(&groups, now);
-    Ok(())
+    print_groups(&groups, now)
 }
 
 /// The groups of what matches, the largest first.
@@ -167,7 +166,10 @@ pub(super) async fn matching_groups(
 }
 
 /// Prints groups as a table.
-pub(super) fn print_groups(groups: &[DeadLetterGroup], now: Timestamp) {
+///
+/// # Errors
+/// As for [`say`].
+pub(super) fn print_groups(groups: &[DeadLetterGroup], now: Timestamp) -> anyhow::Result<()> {
     let mut rows = table(["fingerprint", "letters", "tenants", "first", "last", "queue", "type", "code", "message"]);
     for group in groups {
         rows.add_row([
@@ -182,7 +184,7 @@ pub(super) fn print_groups(groups: &[DeadLetterGroup], now: Timestamp) {
             text(one_line(&group.message)),
         ]);
     }
-    println!("{}", fit(rows, Last::Text, &GROUPS_MAY_GO));
+    say(fit(rows, Last::Text, &GROUPS_MAY_GO))
 }
 
 pub(super) async fn show(client: &QueueClient, args: ShowArgs) -> anyhow::Result<()> {
@@ -191,7 +193,7 @@ pub(super) async fn show(client: &QueueClient, args: ShowArgs) -> anyhow::Result
         return print_json(&letter);
     }
     let now = Clock.now();
-    println!("{}  {} on queue {}, died {}", letter.id, letter.job, letter.queue, when(letter.created, now));
+    say(format!("{}  {} on queue {}, died {}", letter.id, letter.job, letter.queue, when(letter.created, now)))?;
     let facts = [
         ("tenant", letter.tenant.clone()),
         ("fingerprint", Some(letter.fingerprint.clone())),
@@ -201,7 +203,7 @@ pub(super) async fn show(client: &QueueClient, args: ShowArgs) -> anyhow::Result
     ];
     for (name, fact) in facts {
         if let Some(fact) = fact {
-            println!("  {name:<12}{fact}");
+            say(format!("  {name:<12}{fact}"))?;
         }
     }
     let mut story = table(["when", "", "what", ""]);
@@ -209,7 +211,7 @@ pub(super) async fn show(client: &QueueClient, args: ShowArgs) -> anyhow::Result
     let died = text(instant(letter.created));
     let spent = format!("after {} attempts", letter.attempts);
     story.add_row([died, text(when(letter.created, now)), word("died", Tone::Bad), text(spent)]);
-    println!("\n{story}\n");
-    println!("payload\n{}", serde_json::to_string_pretty(&letter.payload)?);
+    say(format!("\n{story}\n"))?;
+    say(format!("payload\n{}", serde_json::to_string_pretty(&letter.payload)?))?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
     filter::{FilterArgs, quoted},
     look::{matching_groups, print_groups},
 };
-use crate::terminal::print_json;
+use crate::terminal::{print_json, say, span};
 
 /// Letters a second unless somebody asks for another pace: the operations' own.
 pub(super) const DEFAULT_PACE: u32 = billing::DEFAULT_PACE.unsigned_abs();
@@ -118,7 +118,7 @@ pub(super) async fn run(client: &QueueClient, mut sweeping: Sweeping) -> anyhow:
     if sweeping.json {
         print_json(&summary)?;
     } else {
-        println!("{}", told(&sweeping, &summary));
+        say(told(&sweeping, &summary))?;
     }
     if stopped == Stopped::ByHand {
         bail!("interrupted; this goes on with the rest:\n{}", sweeping.again());
@@ -132,9 +132,9 @@ async fn show_dry_run(client: &QueueClient, sweeping: &Sweeping, summary: &Summa
     }
     let now = Clock.now();
     if summary.expected > 0 {
-        print_groups(&matching_groups(client, &sweeping.filter, now).await?, now);
+        print_groups(&matching_groups(client, &sweeping.filter, now).await?, now)?;
     }
-    println!("{} dead letters match; nothing was done (--dry-run)", summary.expected);
+    say(format!("{} dead letters match; nothing was done (--dry-run)", summary.expected))?;
     Ok(())
 }
 
@@ -174,6 +174,7 @@ async fn sweep(
             summary.done += step.done;
             summary.skipped += step.skipped;
             bar.set_position(summary.matched);
+            bar.set_message(left(summary, sweeping.pace));
             let rest = earned(step.done + step.skipped, sweeping.pace).saturating_sub(began.elapsed());
             tokio::select! {
                 biased;
@@ -189,13 +190,18 @@ async fn sweep(
     Ok(Stopped::AtTheEnd)
 }
 
+/// How long the rest takes if nothing is slower than the pace.
+fn left(summary: &Summary, pace: u32) -> String {
+    format!("{} left", span(earned(summary.expected.saturating_sub(summary.matched), pace)))
+}
+
 /// How long so many letters take at a pace of so many a second.
 fn earned(letters: u64, pace: u32) -> Duration {
     Duration::from_millis(letters.saturating_mul(1_000).div_ceil(u64::from(pace.max(1))))
 }
 
 fn bar(sweeping: &Sweeping, expected: u64) -> ProgressBar {
-    let template = "  {prefix} {bar:40.cyan/dim} {human_pos} / {human_len} {per_sec} {eta} left";
+    let template = "  {prefix} {bar:40.cyan/dim} {human_pos} / {human_len}  {msg}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(expected).with_prefix(sweeping.kind.command()).with_style(style);
     if bar.is_hidden() {

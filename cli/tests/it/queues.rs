@@ -68,3 +68,12 @@ async fn a_limit_is_set_shown_and_removed() {
     assert!(limit(&[]).refused().contains("--concurrency"));
     assert!(limit(&["--rate", "fast"]).refused().contains("100/60"));
 }
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_ends_the_watching() {
+    let platform = Platform::start().await;
+    let watched = platform.shell("ratchet queues --watch --json | head -n 1");
+    assert_eq!(watched.err, "");
+    let line: serde_json::Value = serde_json::from_str(&watched.ok()).expect("one line of JSON");
+    assert_eq!(line["object"], "list");
+}

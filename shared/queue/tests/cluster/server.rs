@@ -122,7 +122,7 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        // After a failure somebody may look at the nodes no more than at anything else.
+        // After a failure nobody knows what is still going on there, so they end.
         if let Some(nodes) = self.nodes.take()
             && !std::thread::panicking()
         {
