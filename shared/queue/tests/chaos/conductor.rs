@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use queue::{Depth, Enqueued, Job, Limit, PauseTarget, QueueClient};
+use queue::{Depth, Enqueued, Job, JobStateKind, Limit, PauseTarget, QueueClient, QueueError};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::account::{Account, Known};
@@ -168,14 +169,12 @@ impl Stage {
         let began = Instant::now();
         loop {
             self.replace_the_fallen();
-            let soon = client.jobs(QUEUE, queue::JobStateKind::Scheduled, 1).await.unwrap();
-            let depth = client.depth(QUEUE).await.unwrap();
-            let limited = client.limits(QUEUE).await.unwrap().iter().map(|status| status.parked).sum::<u64>();
-            let due = soon.first().is_some_and(|job| job.run_at_ms - job.enqueued_at_ms < A_MINUTE_MS);
-            if depth.ready == 0 && depth.running == 0 && limited == 0 && !due {
+            // A connection of before the last restart fails once.
+            let look = look(client).await;
+            if let Ok((depth, Work::None)) = look {
                 return depth;
             }
-            assert!(began.elapsed() < CALM, "still at work long after the trouble: {depth:?}");
+            assert!(began.elapsed() < CALM, "still at work long after the trouble: {look:?}");
             tokio::time::sleep(LOOK_PAUSE).await;
         }
     }
@@ -186,6 +185,22 @@ impl Stage {
             worker.ended().await;
         }
     }
+}
+
+/// Whether anything is left that could run.
+#[derive(Debug)]
+enum Work {
+    None,
+    Some,
+}
+
+async fn look(client: &QueueClient) -> Result<(Depth, Work), QueueError> {
+    let soonest = client.jobs(QUEUE, JobStateKind::Scheduled, 1).await?;
+    let limited: u64 = client.limits(QUEUE).await?.iter().map(|status| status.parked).sum();
+    let depth = client.depth(QUEUE).await?;
+    let is_due_soon = soonest.iter().any(|job| job.run_at_ms - job.enqueued_at_ms < A_MINUTE_MS);
+    let work = if depth.ready + depth.running + limited > 0 || is_due_soon { Work::Some } else { Work::None };
+    Ok((depth, work))
 }
 
 /// Delays of back-off and naps are shorter, those of jobs that must not run are longer.
@@ -205,14 +220,15 @@ async fn enqueue(client: &QueueClient, plans: &[Plan], known: &Mutex<Known>) {
     }
 }
 
-/// Keeps the queue busy until it is dropped.
-async fn produce(client: QueueClient, mut rng: Rng, known: Arc<Mutex<Known>>) {
+/// Keeps the queue busy until it is told to stop.
+async fn produce(client: QueueClient, mut rng: Rng, (known, stop): (Arc<Mutex<Known>>, CancellationToken)) {
     let mut number = FIRST_JOBS;
-    loop {
+    while !stop.is_cancelled() {
         let plans: Vec<Plan> = (number..number + MORE_JOBS).map(|number| Plan::draw(number, &mut rng)).collect();
         enqueue(&client, &plans, &known).await;
         number += MORE_JOBS;
-        tokio::time::sleep(MORE_EVERY).await;
+        // Nothing once it is told to stop.
+        let _waited = stop.run_until_cancelled(tokio::time::sleep(MORE_EVERY)).await;
     }
 }
 
@@ -229,8 +245,9 @@ pub(crate) async fn conduct(seed: u64) {
     let first: Vec<Plan> = (0..FIRST_JOBS).map(|number| Plan::draw(number, &mut rng)).collect();
     enqueue(&client, &first, &known).await;
 
-    let producer = tokio::spawn(produce(client.clone(), rng.fork(), Arc::clone(&known)));
-    let producer = AbortOnDropHandle::new(producer);
+    let enough = CancellationToken::new();
+    let producing = produce(client.clone(), rng.fork(), (Arc::clone(&known), enough.clone()));
+    let producer = AbortOnDropHandle::new(tokio::spawn(producing));
     let mut stage = Stage { redis, records, wire, workers: Vec::new(), troubles: Troubles::default(), rng };
     stage.workers = (0..WORKERS).map(|_| stage.hire()).collect();
     let began = Instant::now();
@@ -242,7 +259,8 @@ pub(crate) async fn conduct(seed: u64) {
     }
 
     stage.wire.hold_back(Duration::ZERO);
-    drop(producer);
+    enough.cancel();
+    producer.await.unwrap();
     let depth = stage.settle_down(&client).await;
     stage.dismiss().await;
     let account = Account::take(&stage.redis, &stage.records).await;

@@ -39,6 +39,8 @@ enum Asked {
     List,
     /// Other tests.
     Nothing,
+    /// A list of other tests, for which even a heading would be an entry.
+    EmptyList,
 }
 
 fn read(arguments: &[String]) -> Asked {
@@ -57,7 +59,8 @@ fn read(arguments: &[String]) -> Asked {
     // There are no ignored tests and no benchmarks here.
     let others = skipped || has("--ignored") || has("--bench") || !(filters.is_empty() || filters.iter().any(fits));
     match (others, has("--list")) {
-        (true, _) => Asked::Nothing,
+        (true, true) => Asked::EmptyList,
+        (true, false) => Asked::Nothing,
         (false, true) => Asked::List,
         (false, false) => Asked::Run,
     }
@@ -73,6 +76,7 @@ fn main() {
     }
     match read(&arguments) {
         Asked::List => println!("{NAME}: test"),
+        Asked::EmptyList => {}
         Asked::Nothing => println!("\nrunning 0 tests\n"),
         Asked::Run => {
             let seed = std::env::var(SEED).map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
