@@ -14,7 +14,7 @@ const LOOKAHEAD: Duration = Duration::from_millis(5);
 
 /// Most jobs held beyond the running ones. With [`MAX_CONCURRENCY`] it bounds what one turn claims, and
 /// keeps that below Lua's limit on `unpack` (8,000 values, two per job).
-const MAX_EXTRA: usize = 256;
+const MAX_EXTRA: usize = 768;
 
 /// Weight of the newest run time in the moving average: 1 / this.
 const SMOOTHING: u32 = 8;
