@@ -91,22 +91,6 @@ impl Record {
 }
 
 impl Expected {
-    /// In a lane where all are free, no tenant got more than one job ahead of another that still has some.
-    pub(super) fn check_fairness(&self, after: &Self) {
-        for lane in ['h', 'n', 'l'] {
-            let waits = |record: &&Record| record.lane == lane && record.place == Place::Waiting;
-            if !self.jobs.values().filter(waits).all(Record::is_free) {
-                continue;
-            }
-            let lines = self.lines.iter().filter(|((other, _), ids)| *other == lane && !ids.is_empty());
-            let left = |line| after.lines.get(line).map_or(0, |ids| ids.len());
-            let taken: Vec<(usize, usize)> = lines.map(|(line, ids)| (ids.len() - left(line), left(line))).collect();
-            let most = taken.iter().map(|(taken, _)| *taken).max().unwrap_or_default();
-            let least = taken.iter().filter(|(_, left)| *left > 0).map(|(taken, _)| *taken).min();
-            assert!(least.is_none_or(|least| most <= least + 1), "(taken, left) by tenant: {taken:?}");
-        }
-    }
-
     /// Whatever waits is held back by something.
     pub(super) fn check_nothing_is_left(&self) {
         for (id, record) in self.jobs.iter().filter(|(_, record)| record.place == Place::Waiting) {

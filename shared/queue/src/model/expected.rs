@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::fairness::Rings;
 use super::step::{Draft, End, Scope, Steady};
 use crate::job::{Job, Priority};
 
@@ -99,6 +100,7 @@ pub(super) struct Expected {
     /// Units taken of each limit that has a rate.
     pub(super) taken: BTreeMap<String, u32>,
     pub(super) paused: BTreeSet<&'static str>,
+    pub(super) rings: Rings,
 }
 
 /// The whole queue among the paused.
@@ -127,6 +129,9 @@ impl Expected {
         record.place = Place::Waiting;
         if record.is_free() {
             let line = self.lines.entry(record.line()).or_default();
+            if line.is_empty() {
+                self.rings.enter(record.line());
+            }
             match to {
                 To::Head => line.push_front(id.to_owned()),
                 To::Tail => line.push_back(id.to_owned()),
@@ -188,8 +193,11 @@ impl Expected {
     }
 
     fn unline(&mut self, id: &str) {
-        for line in self.lines.values_mut() {
+        for (name, line) in &mut self.lines {
             line.retain(|other| other != id);
+            if line.is_empty() {
+                self.rings.leave(name);
+            }
         }
     }
 
@@ -279,6 +287,10 @@ impl Expected {
                 return Err(format!("its line is {line:?}"));
             }
             line.pop_front();
+            self.rings.serve(&record.line());
+            if line.is_empty() {
+                self.rings.leave(&record.line());
+            }
         }
         for (key, cost) in &record.limits {
             if self.limits.get(key).is_some_and(|limit| limit.units.is_some()) {

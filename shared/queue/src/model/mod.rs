@@ -10,6 +10,7 @@
 
 mod compare;
 mod expected;
+mod fairness;
 mod picture;
 mod server;
 mod stage;
@@ -17,12 +18,11 @@ mod step;
 
 use std::time::Duration;
 
-use proptest::collection::vec;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use self::server::Server;
 use self::stage::Stage;
-use self::step::{Step, step};
+use self::step::{Step, steps};
 
 /// Longer than any run of this test.
 const LATER: Duration = Duration::from_secs(60 * 60);
@@ -63,7 +63,7 @@ fn a_queue_does_what_a_simple_model_of_it_does() {
     let server = runtime.block_on(Server::start());
     let config = Config { cases: SEQUENCES, max_shrink_iters: SHRINKS, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, generator(seed));
-    let outcome = runner.run(&vec(step(), 1..=STEPS), |steps| {
+    let outcome = runner.run(&steps(STEPS), |steps| {
         runtime.block_on(run(&server, &steps));
         Ok(())
     });

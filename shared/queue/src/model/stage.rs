@@ -6,6 +6,7 @@ use proptest::sample::Index;
 use redis::aio::MultiplexedConnection;
 
 use super::expected::{Expected, Limit, Place, WHOLE_QUEUE};
+use super::fairness::LANES;
 use super::server::Server;
 use super::step::{Draft, End, Hearing, LIMITS, Pausable, Pick, QUEUE, Step, Target, WORKERS};
 use super::{A_DAY, LATER};
@@ -186,6 +187,7 @@ impl Stage {
         // Orphans are given back in the order of their leases, each to the head of its line.
         let leases_before = self.leases().await;
         let reply = self.send(seat, (&settle, &renewals), room).await;
+        self.expected.rings.begin_turn();
 
         let refused = ends.iter().enumerate().filter(|(_, (run, end))| !self.expected.settle(&run.lease, *end));
         assert_eq!(reply.refused, refused.map(|(at, _)| at).collect::<Vec<_>>(), "refused settlements");
@@ -236,8 +238,9 @@ impl Stage {
 
     fn expect_claims(&mut self, claims: &[Claim], room: usize) {
         assert!(claims.len() <= room, "{} claims in a room of {room}", claims.len());
+        self.expected.mix_lanes();
         let before = self.expected.clone();
-        let mut lanes = String::new();
+        let mut lanes = Vec::new();
         for (lease, bytes) in claims {
             let (_, id, attempt) = read_lease(lease).unwrap();
             let entry = Entry::parse(std::str::from_utf8(bytes).unwrap()).unwrap();
@@ -248,7 +251,7 @@ impl Stage {
             assert_eq!((attempt, entry.spent), (record.spent + 1, record.spent), "attempts of {lease}");
             lanes.push(record.lane);
         }
-        assert!(lanes.chars().map(rank).is_sorted(), "high before normal before low: {lanes}");
+        assert!(lanes.iter().map(rank).is_sorted(), "high before normal before low: {lanes:?}");
         before.check_fairness(&self.expected);
     }
 
@@ -371,8 +374,8 @@ fn held((lease, bytes): &Claim) -> Held {
     Held { lease: Lease::from(lease.as_str()), plain: entry.ends_plainly(), lost: false }
 }
 
-fn rank(lane: char) -> Option<usize> {
-    "hnl".find(lane)
+fn rank(lane: &char) -> Option<usize> {
+    LANES.iter().position(|other| other == lane)
 }
 
 fn named(target: Target) -> (PauseTarget<'static>, &'static str) {

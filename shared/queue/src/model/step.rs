@@ -168,16 +168,25 @@ pub(super) enum Step {
     LoseEverything,
 }
 
-fn traits() -> impl Strategy<Value = Traits> {
+/// Which jobs a sequence is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cast {
+    /// Such as no gate is ever in the way of: order and fairness hold for all of them.
+    Free,
+    Any,
+}
+
+fn traits(cast: Cast) -> impl Strategy<Value = Traits> {
     let scope = prop_oneof![Just(Scope::Waiting), Just(Scope::WaitingOrRunning)];
     let key = (0..KEYS.len()).prop_map(|key| KEYS[key].to_owned());
     let limit = |key: usize| (Just(LIMITS[key].to_owned()), 1..=3_u32);
+    let limited = if cast == Cast::Any { 1 } else { 0 };
     let limits = prop_oneof![
         5 => Just(Vec::new()),
-        2 => limit(0).prop_map(|limit| vec![limit]),
-        1 => limit(1).prop_map(|limit| vec![limit]),
-        1 => (limit(0), limit(1)).prop_map(|(one, other)| vec![one, other]),
-        1 => (limit(0), limit(1)).prop_map(|(one, other)| vec![other, one]),
+        2 * limited => limit(0).prop_map(|limit| vec![limit]),
+        limited => limit(1).prop_map(|limit| vec![limit]),
+        limited => (limit(0), limit(1)).prop_map(|(one, other)| vec![one, other]),
+        limited => (limit(0), limit(1)).prop_map(|(one, other)| vec![other, one]),
     ];
     let unique = prop_oneof![3 => Just(None), 1 => (scope, key).prop_map(Some)];
     (0..TENANTS.len(), unique, limits).prop_map(|(tenant, unique, limits)| {
@@ -186,16 +195,13 @@ fn traits() -> impl Strategy<Value = Traits> {
     })
 }
 
-fn draft() -> impl Strategy<Value = Draft> {
-    let name = prop_oneof![3 => Just(Steady::NAME), 1 => Just(Pausable::NAME)];
-    let priority = prop_oneof![Just(Priority::Normal), Just(Priority::High), Just(Priority::Low)];
+fn draft(cast: Cast) -> impl Strategy<Value = Draft> {
+    let pausable = if cast == Cast::Any { 1 } else { 0 };
+    let name = prop_oneof![3 => Just(Steady::NAME), pausable => Just(Pausable::NAME)];
+    let priority = prop_oneof![2 => Just(Priority::Normal), 1 => Just(Priority::High), 1 => Just(Priority::Low)];
     let rarely = || prop_oneof![3 => Just(false), 1 => Just(true)];
-    (name, traits(), priority, rarely(), rarely()).prop_map(|(name, traits, priority, delayed, unless_dead)| Draft {
-        name,
-        traits,
-        priority,
-        delayed,
-        unless_dead,
+    (name, traits(cast), priority, rarely(), rarely()).prop_map(|(name, traits, priority, delayed, unless_dead)| {
+        Draft { name, traits, priority, delayed, unless_dead }
     })
 }
 
@@ -225,13 +231,17 @@ fn set_limit() -> impl Strategy<Value = Step> {
     (0..LIMITS.len(), most).prop_map(|(key, (concurrency, units))| Step::SetLimit { key, concurrency, units })
 }
 
-/// Any step.
-pub(super) fn step() -> impl Strategy<Value = Step> {
+/// Any sequence of up to so many steps.
+pub(super) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![1 => vec(step(Cast::Free), 1..=most), 2 => vec(step(Cast::Any), 1..=most)]
+}
+
+fn step(cast: Cast) -> impl Strategy<Value = Step> {
     let picks = || vec(any::<Pick>(), 1..=MOST_PICKS);
     let target = || prop_oneof![1 => Just(Target::Queue), 2 => Just(Target::PausableJobs)];
     let worker = 0..WORKERS;
     prop_oneof![
-        20 => vec(draft(), 1..=MOST_JOBS).prop_map(Step::Enqueue),
+        20 => vec(draft(cast), 1..=MOST_JOBS).prop_map(Step::Enqueue),
         40 => turn(),
         6 => worker.clone().prop_map(|worker| Step::ClaimAll { worker }),
         4 => worker.prop_map(|worker| Step::Crash { worker }),

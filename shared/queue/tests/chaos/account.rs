@@ -122,7 +122,12 @@ impl Account {
         }
         let fate = plan.fate();
         assert_eq!(done, fate == Fate::Done, "{}", story());
-        assert_eq!(runs > 0, matches!(fate, Fate::Done | Fate::Dead), "{}", story());
+        // All attempts of a job that has few may go to workers that are killed before they begin it.
+        let ran_as_it_should = match plan {
+            Plan::Doomed(_) => true,
+            _ => (runs > 0) == matches!(fate, Fate::Done | Fate::Dead),
+        };
+        assert!(ran_as_it_should, "{}", story());
         let copies = if fate == Fate::Done { 0..=0 } else { 1..=if doubtful { 2 } else { 1 } };
         assert!(copies.contains(&found.len()) && found.iter().all(|place| *place == fate), "{}", story());
         match fate {
