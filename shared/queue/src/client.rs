@@ -119,16 +119,20 @@ impl QueueClient {
         for (index, job) in jobs.iter().enumerate() {
             by_queue.entry(self.partition_for(job)).or_default().push(index);
         }
-        let chunks: Vec<_> = by_queue
-            .iter()
-            .flat_map(|(queue, indexes)| indexes.chunks(JOBS_PER_CALL).map(move |chunk| (&**queue, chunk)))
-            .collect();
-        // Futures rather than a mapping closure, so that the compiler sees that callers may be spawned.
-        let mut calls = Vec::with_capacity(chunks.len());
-        for (queue, chunk) in chunks {
-            calls.push(self.enqueue_chunk(queue, chunk, &jobs));
+        // The first call of each queue goes ahead of the rest: where the script has to be loaded first, calls under way
+        // together would overtake each other.
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        for (queue, indexes) in &by_queue {
+            for (number, chunk) in indexes.chunks(JOBS_PER_CALL).enumerate() {
+                let calls = if number == 0 { &mut first } else { &mut rest };
+                calls.push(self.enqueue_chunk(queue, chunk, &jobs));
+            }
         }
-        let duplicates: Vec<Vec<usize>> = stream::iter(calls).buffered(CALLS_IN_FLIGHT).try_collect().await?;
+        let mut duplicates: Vec<Vec<usize>> = Vec::new();
+        for calls in [first, rest] {
+            let answers: Vec<_> = stream::iter(calls).buffered(CALLS_IN_FLIGHT).try_collect().await?;
+            duplicates.extend(answers);
+        }
         let mut results = vec![Enqueued::Added; jobs.len()];
         for index in duplicates.into_iter().flatten() {
             results[index] = Enqueued::Duplicate;
