@@ -10,7 +10,7 @@ use axum::{http::StatusCode, response::Response};
 use billing::{BillingError, Change};
 use queue::{By, QueueClient, QueueError};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{AuditEntry, UnitOfWork};
 use tokio::sync::OnceCell;
 
@@ -30,6 +30,14 @@ pub(crate) struct Acting<'a> {
     pub by: By,
 }
 
+/// What is acted on, and why.
+pub(crate) struct About<'a> {
+    /// Id of what is acted on.
+    pub subject: &'a str,
+    /// Empty where no reason has to be given.
+    pub reason: &'a str,
+}
+
 /// One kind of act.
 pub(crate) trait Act: Send + Sync + 'static {
     /// What is shown of it.
@@ -37,14 +45,13 @@ pub(crate) trait Act: Send + Sync + 'static {
     /// Past tense, for the audit entry: `queue.paused`.
     const ACTION: &'static str;
 
-    /// Id of what is acted on.
-    fn subject(&self) -> &str;
+    /// What is acted on, and why.
+    fn about(&self) -> About<'_>;
 
-    /// Why; empty where no reason has to be given.
-    fn reason(&self) -> &str;
-
-    /// What is changed, without secrets.
-    fn changes(&self) -> Value;
+    /// What is changed besides, without secrets.
+    fn changes(&self) -> Value {
+        json!({ "reason": self.about().reason })
+    }
 
     /// Acts. Not called again once it has succeeded.
     fn carry_out(&self, acting: &Acting<'_>) -> impl Future<Output = Result<Self::Shown, BillingError>> + Send;
@@ -90,7 +97,7 @@ impl<A: Act> Once<A> {
             created: ground.time.wall,
             actor: ground.actor.id.clone(),
             action: A::ACTION.to_owned(),
-            subject: self.act.subject().to_owned(),
+            subject: self.act.about().subject.to_owned(),
             request_id: ground.actor.request_id.clone(),
             changes: self.act.changes(),
         }
@@ -103,7 +110,7 @@ impl<A: Act> Write for Once<A> {
     const STATUS: StatusCode = StatusCode::OK;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<A::Shown>, BillingError> {
-        let by = By { who: ground.actor.id.clone(), reason: self.act.reason().to_owned() };
+        let by = By { who: ground.actor.id.clone(), reason: self.act.about().reason.to_owned() };
         let acting = Acting { queue: &self.queue, tenant: &ground.actor.tenant, by };
         let result = self.done.get_or_try_init(|| self.act.carry_out(&acting)).await?.clone();
         let mut unit = UnitOfWork::default();

@@ -6,12 +6,13 @@ use api::{
     shown::{FailedAttempt, Job, JobState},
 };
 use app::Clock;
+use billing::jobs::queues;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use queue::{JobStateKind, QueueClient};
 
 use crate::{
-    operator::{RedisArgs, bare, queue_name, queues_meant},
+    operator::{RedisArgs, bare, queue_name},
     terminal::{Last, Tone, figure, fit, instant, one_line, print_json, say, table, text, when, word},
 };
 
@@ -77,7 +78,7 @@ pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<()> {
 async fn list(client: &QueueClient, args: &JobsArgs) -> anyhow::Result<()> {
     let states = args.state.map_or_else(|| JobStateKind::ALL.to_vec(), |state| vec![state.into()]);
     let mut jobs: Vec<Job> = Vec::new();
-    for queue in queues_meant(args.queue.as_ref()) {
+    for queue in queues::partitions(client, args.queue.as_deref()) {
         for state in &states {
             jobs.extend(client.jobs(&queue, *state, args.limit.into()).await?.into_iter().map(Job::from));
         }
@@ -131,7 +132,7 @@ fn note(job: &Job) -> String {
 }
 
 async fn tell(client: &QueueClient, id: &str, as_json: bool) -> anyhow::Result<()> {
-    for queue in queues_meant(None) {
+    for queue in queues::partitions(client, None) {
         let Some(record) = client.job(&queue, bare(id)).await? else { continue };
         let job = Job::from(record);
         if as_json {

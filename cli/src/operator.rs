@@ -52,11 +52,6 @@ pub(crate) fn queue_name(name: &str) -> anyhow::Result<String> {
     known.map(str::to_owned).ok_or_else(unknown)
 }
 
-/// The queues that are meant: the one named, or all.
-pub(crate) fn queues_meant(named: Option<&String>) -> Vec<String> {
-    named.map_or_else(|| queues::ALL.map(str::to_owned).to_vec(), |name| vec![name.clone()])
-}
-
 /// A job's id as the queue knows it, of one that people have seen.
 pub(crate) fn bare(id: &str) -> &str {
     id.strip_prefix(api::shown::JOB_PREFIX).unwrap_or(id)

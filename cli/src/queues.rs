@@ -8,12 +8,13 @@ use api::{
     shown::{Limit, PausedQueue, Queue, QueueDetail, Worker},
 };
 use app::Clock;
+use billing::jobs::queues;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use queue::{PauseTarget, QueueClient, Rate};
 
 use crate::{
-    operator::{ByArgs, RedisArgs, queue_name, queues_meant},
+    operator::{ByArgs, RedisArgs, queue_name},
     terminal::{Last, Tone, chart, figure, fit, print_json, say, span, table, text, when, word},
 };
 
@@ -39,8 +40,7 @@ pub(crate) struct QueuesArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// One queue, with its workers, its limits and its last hour; all if left out.
-    #[arg(value_parser = queue_name)]
+    /// One queue or partition of a queue, with its workers, its limits and its last hour; all if left out.
     name: Option<String>,
     /// Goes on showing until Ctrl-C.
     #[arg(long)]
@@ -175,6 +175,8 @@ async fn look(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
 
 async fn print(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
     if let Some(name) = &args.name {
+        let known = queues::partitions(client, None);
+        ensure!(known.contains(name), "there is no such queue; there are {}", known.join(", "));
         let detail = QueueDetail::from(&client.status(name).await?);
         match (args.json, args.watch) {
             (true, true) => say(serde_json::to_string(&detail)?)?,
@@ -184,7 +186,7 @@ async fn print(client: &QueueClient, args: &ShowArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut rows = Vec::new();
-    for name in queues_meant(None) {
+    for name in queues::partitions(client, None) {
         rows.push(Queue::from(&client.status(&name).await?));
     }
     let has_more = false;

@@ -12,13 +12,13 @@ use axum::{
 use billing::{BillingError, jobs::queues};
 use queue::{DeadCursor, DeadFilter, Edited, QueueClient, Requeued};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
-    acts::{self, Act, Acting, refusal_at},
+    acts::{self, About, Act, Acting, refusal_at},
     auth::caller::Caller,
     http::{
         headers::{ETag, IfMatch},
@@ -110,14 +110,11 @@ struct DiscardRequest {
 
 impl DeadLetterFilter {
     /// The queues that are meant, and the conditions in the queue's words.
-    fn resolve(self, tenant: &str) -> Result<(Vec<&'static str>, DeadFilter), Problem> {
-        let names = match self.queue {
-            None => queues::ALL.to_vec(),
-            Some(wanted) => {
-                let known = queues::ALL.into_iter().find(|queue| *queue == wanted);
-                vec![known.ok_or_else(|| invalid("queue", "unknown_queue", "there is no such queue"))?]
-            }
-        };
+    fn resolve(self, client: &QueueClient, tenant: &str) -> Result<(Vec<String>, DeadFilter), Problem> {
+        if self.queue.as_ref().is_some_and(|wanted| !queues::ALL.contains(&wanted.as_str())) {
+            return Err(invalid("queue", "unknown_queue", "there is no such queue"));
+        }
+        let names = queues::partitions(client, self.queue.as_deref());
         let filter = DeadFilter {
             job: self.job,
             tenant: Some(tenant.to_owned()),
@@ -138,8 +135,8 @@ fn invalid(parameter: &str, code: &str, detail: &str) -> Problem {
 async fn find(queue: &QueueClient, tenant: &str, id: &str) -> Result<queue::DeadLetter, BillingError> {
     let missing = || BillingError::NotFound { object: "dead_letter", id: id.to_owned() };
     let bare = id.strip_prefix(JOB_PREFIX).ok_or_else(missing)?;
-    for name in queues::ALL {
-        if let Some(letter) = queue.dead_letter(name, bare).await? {
+    for name in queues::partitions(queue, None) {
+        if let Some(letter) = queue.dead_letter(&name, bare).await? {
             return Some(letter).filter(|letter| letter.tenant.as_deref() == Some(tenant)).ok_or_else(missing);
         }
     }
@@ -155,16 +152,8 @@ impl Act for Retrying {
     type Shown = DeadLetter;
     const ACTION: &'static str = "dead_letter.requeued";
 
-    fn subject(&self) -> &str {
-        &self.id
-    }
-
-    fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    fn changes(&self) -> Value {
-        json!({ "reason": self.reason })
+    fn about(&self) -> About<'_> {
+        About { subject: &self.id, reason: &self.reason }
     }
 
     async fn carry_out(&self, acting: &Acting<'_>) -> Result<DeadLetter, BillingError> {
@@ -192,16 +181,8 @@ impl Act for Discarding {
     type Shown = DeadLetter;
     const ACTION: &'static str = "dead_letter.discarded";
 
-    fn subject(&self) -> &str {
-        &self.id
-    }
-
-    fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    fn changes(&self) -> Value {
-        json!({ "reason": self.reason })
+    fn about(&self) -> About<'_> {
+        About { subject: &self.id, reason: &self.reason }
     }
 
     async fn carry_out(&self, acting: &Acting<'_>) -> Result<DeadLetter, BillingError> {
@@ -229,16 +210,8 @@ impl Act for Editing {
     type Shown = DeadLetter;
     const ACTION: &'static str = "dead_letter.edited";
 
-    fn subject(&self) -> &str {
-        &self.id
-    }
-
-    fn reason(&self) -> &str {
-        &self.reason
-    }
-
-    fn changes(&self) -> Value {
-        json!({ "reason": self.reason })
+    fn about(&self) -> About<'_> {
+        About { subject: &self.id, reason: &self.reason }
     }
 
     async fn carry_out(&self, acting: &Acting<'_>) -> Result<DeadLetter, BillingError> {
@@ -292,7 +265,7 @@ async fn list_dead_letters(
 ) -> Result<Json<List<DeadLetter>>, Problem> {
     caller.require("operations:read")?;
     let queue = &gateway.app.billing.queue;
-    let (names, filter) = query.filter.resolve(&caller.tenant)?;
+    let (names, filter) = query.filter.resolve(queue, &caller.tenant)?;
     let before = match query.page.cursor() {
         Cursor::Newest => None,
         Cursor::After(id) => Some(position(queue, &caller.tenant, id).await?),
@@ -303,7 +276,7 @@ async fn list_dead_letters(
     for name in names {
         // One more than wanted tells whether more follow.
         let page = queue::Page { before: before.clone(), limit: limit + 1 };
-        rows.extend(queue.dead_letters(name, &filter, page).await.map_err(BillingError::from)?);
+        rows.extend(queue.dead_letters(&name, &filter, page).await.map_err(BillingError::from)?);
     }
     rows.sort_by(|one, other| (other.died_at_ms, &other.id).cmp(&(one.died_at_ms, &one.id)));
     let has_more = rows.len() > limit;
@@ -343,11 +316,12 @@ async fn group_dead_letters(
         Cursor::After(_) => return Err(not_continued("starting_after")),
         Cursor::Before(_) => return Err(not_continued("ending_before")),
     }
-    let (names, filter) = query.filter.resolve(&caller.tenant)?;
+    let queue = &gateway.app.billing.queue;
+    let (names, filter) = query.filter.resolve(queue, &caller.tenant)?;
     let mut groups = Vec::new();
     for name in names {
-        let found = gateway.app.billing.queue.dead_groups(name, &filter).await.map_err(BillingError::from)?;
-        groups.extend(found.into_iter().map(|group| DeadLetterGroup::of(name, group)));
+        let found = queue.dead_groups(&name, &filter).await.map_err(BillingError::from)?;
+        groups.extend(found.into_iter().map(|group| DeadLetterGroup::of(&name, group)));
     }
     groups.sort_by_key(|group| Reverse((group.count, group.last_at)));
     let limit = rows_wanted(&query.page);

@@ -30,8 +30,9 @@ async fn get_job(
     caller.require("operations:read")?;
     let missing = || Problem::absent("no such job; one that is finished leaves nothing behind");
     let id = id.strip_prefix(JOB_PREFIX).ok_or_else(missing)?;
-    for name in queues::ALL {
-        let found = gateway.app.billing.queue.job(name, id).await.map_err(BillingError::from)?;
+    let queue = &gateway.app.billing.queue;
+    for name in queues::partitions(queue, None) {
+        let found = queue.job(&name, id).await.map_err(BillingError::from)?;
         let Some(record) = found else { continue };
         if record.tenant.as_ref() != Some(&caller.tenant) {
             break;

@@ -162,7 +162,10 @@ impl Operation {
     }
 }
 
-struct Starting(NewOperation);
+struct Starting {
+    new: NewOperation,
+    queue: QueueClient,
+}
 
 impl Write for Starting {
     type Made = store::Operation;
@@ -170,7 +173,7 @@ impl Write for Starting {
     const STATUS: StatusCode = StatusCode::ACCEPTED;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
-        decide_start(&ground.actor, &ground.time, self.0.clone())
+        decide_start(&self.queue, &ground.actor, &ground.time, self.new.clone())
     }
 
     fn etag(made: &Self::Made) -> Option<ETag> {
@@ -194,7 +197,8 @@ impl Write for Trying {
     const STATUS: StatusCode = StatusCode::OK;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
-        let Change { result: operation, .. } = decide_start(&ground.actor, &ground.time, self.new.clone())?;
+        let Change { result: operation, .. } =
+            decide_start(&self.queue, &ground.actor, &ground.time, self.new.clone())?;
         let count = count_dead_letters(&self.queue, &operation.tenant, &operation.filter).await?;
         Ok(Change { result: (operation, count), unit: UnitOfWork::default(), follow_up: Vec::new() })
     }
@@ -261,11 +265,11 @@ async fn start(
     let OperationRequest { filter, reason, dry_run, pace } = body.value;
     let id = gateway.app.ids.new_id("op");
     let new = NewOperation { id, kind, filter: filter.into_store(), reason, pace };
+    let queue = gateway.app.billing.queue.clone();
     if dry_run {
-        let queue = gateway.app.billing.queue.clone();
         return writer.run(gateway, (body.body_hash, Trying { new, queue })).await;
     }
-    writer.run(gateway, (body.body_hash, Starting(new))).await
+    writer.run(gateway, (body.body_hash, Starting { new, queue })).await
 }
 
 /// Lists operations, newest first.

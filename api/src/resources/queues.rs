@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::refused;
 use crate::{
-    acts::{self, Act, Acting, refusal_at},
+    acts::{self, About, Act, Acting, refusal_at},
     http::{
         json::StrictJson,
         openapi::{ReadProblems, WriteProblems},
@@ -125,12 +125,8 @@ impl Act for Pausing {
     type Shown = QueueDetail;
     const ACTION: &'static str = "queue.paused";
 
-    fn subject(&self) -> &str {
-        self.queue
-    }
-
-    fn reason(&self) -> &str {
-        &self.reason
+    fn about(&self) -> About<'_> {
+        About { subject: self.queue, reason: &self.reason }
     }
 
     fn changes(&self) -> Value {
@@ -153,12 +149,8 @@ impl Act for Resuming {
     type Shown = QueueDetail;
     const ACTION: &'static str = "queue.resumed";
 
-    fn subject(&self) -> &str {
-        self.queue
-    }
-
-    fn reason(&self) -> &str {
-        ""
+    fn about(&self) -> About<'_> {
+        About { subject: self.queue, reason: "" }
     }
 
     fn changes(&self) -> Value {
@@ -188,12 +180,8 @@ impl Act for Limiting {
     type Shown = QueueDetail;
     const ACTION: &'static str = "queue.limited";
 
-    fn subject(&self) -> &str {
-        self.queue
-    }
-
-    fn reason(&self) -> &str {
-        ""
+    fn about(&self) -> About<'_> {
+        About { subject: self.queue, reason: "" }
     }
 
     fn changes(&self) -> Value {
@@ -233,9 +221,10 @@ async fn list_queues(
     Reader(caller): Reader,
 ) -> Result<Json<List<Queue>>, Problem> {
     caller.require("operations:read")?;
-    let mut rows = Vec::with_capacity(queues::ALL.len());
-    for name in queues::ALL {
-        let status = gateway.app.billing.queue.status(name).await.map_err(BillingError::from)?;
+    let queue = &gateway.app.billing.queue;
+    let mut rows = Vec::new();
+    for name in queues::partitions(queue, None) {
+        let status = queue.status(&name).await.map_err(BillingError::from)?;
         rows.push(Queue::from(&status));
     }
     let has_more = false;
@@ -251,7 +240,11 @@ async fn get_queue(
     Path(name): Path<String>,
 ) -> Result<Json<QueueDetail>, Problem> {
     caller.require("operations:read")?;
-    Ok(Json(detail(&gateway.app.billing.queue, named(&name)?).await?))
+    let queue = &gateway.app.billing.queue;
+    if !queues::partitions(queue, None).contains(&name) {
+        return Err(Problem::not_found("queue"));
+    }
+    Ok(Json(detail(queue, &name).await?))
 }
 
 /// Pauses a queue or a job type, for everybody, until it is resumed. What runs runs on. Pausing again replaces who and why.

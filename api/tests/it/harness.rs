@@ -224,6 +224,8 @@ fn config(stack: &Stack) -> AppConfig {
         environment: Environment::Development,
         redis_url: secret("REDIS_URL"),
         redis_prefix: "ratchet".to_owned(),
+        // Everything here is also told of split queues.
+        queue_partitions: vec![("usage".to_owned(), 3)],
         mongodb_uri: secret("MONGODB_URI"),
         mongodb_database: "ratchet".to_owned(),
         smtp_url: secret("SMTP_URL"),

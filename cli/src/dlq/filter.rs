@@ -3,11 +3,12 @@
 use std::str::FromStr;
 
 use anyhow::anyhow;
+use billing::jobs::queues;
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use queue::DeadFilter;
+use queue::{DeadFilter, QueueClient};
 
-use crate::operator::{queue_name, queues_meant};
+use crate::operator::queue_name;
 
 /// Conditions, all of which must hold.
 #[derive(Clone, Debug, Default, Args)]
@@ -67,8 +68,8 @@ impl Moment {
 
 impl FilterArgs {
     /// The queues that are meant.
-    pub(super) fn queues(&self) -> Vec<String> {
-        queues_meant(self.queue.as_ref())
+    pub(super) fn queues(&self, client: &QueueClient) -> Vec<String> {
+        queues::partitions(client, self.queue.as_deref())
     }
 
     /// Whether any condition is set.

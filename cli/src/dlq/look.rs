@@ -8,6 +8,7 @@ use api::{
     shown::{DeadLetter, DeadLetterGroup},
 };
 use app::Clock;
+use billing::jobs::queues;
 use clap::Args;
 use jiff::Timestamp;
 use queue::{DeadCursor, Page, QueueClient};
@@ -15,7 +16,7 @@ use queue::{DeadCursor, Page, QueueClient};
 use super::filter::FilterArgs;
 use crate::{
     jobs::attempts,
-    operator::{bare, queues_meant},
+    operator::bare,
     terminal::{Last, Tone, figure, fit, instant, one_line, print_json, say, table, text, when, word},
 };
 
@@ -68,7 +69,7 @@ pub(crate) struct ShowArgs {
 /// # Errors
 /// Redis does not answer.
 pub(super) async fn find(client: &QueueClient, id: &str) -> anyhow::Result<Option<queue::DeadLetter>> {
-    for queue in queues_meant(None) {
+    for queue in queues::partitions(client, None) {
         if let Some(letter) = client.dead_letter(&queue, bare(id)).await? {
             return Ok(Some(letter));
         }
@@ -96,7 +97,7 @@ pub(super) async fn list(client: &QueueClient, args: ListArgs) -> anyhow::Result
     };
     let limit = usize::from(args.limit);
     let mut letters = Vec::new();
-    for queue in args.filter.queues() {
+    for queue in args.filter.queues(client) {
         // One more than wanted tells whether more follow.
         let page = Page { before: before.clone(), limit: limit + 1 };
         letters.extend(client.dead_letters(&queue, &filter, page).await?);
@@ -157,7 +158,7 @@ pub(super) async fn matching_groups(
     now: Timestamp,
 ) -> anyhow::Result<Vec<DeadLetterGroup>> {
     let mut groups = Vec::new();
-    for queue in filter.queues() {
+    for queue in filter.queues(client) {
         let found = client.dead_groups(&queue, &filter.resolve(now)).await?;
         groups.extend(found.into_iter().map(|group| DeadLetterGroup::of(&queue, group)));
     }

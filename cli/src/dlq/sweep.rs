@@ -94,7 +94,7 @@ pub(super) async fn run(client: &QueueClient, mut sweeping: Sweeping) -> anyhow:
     sweeping.filter = sweeping.filter.until_now(now);
     let filter = sweeping.filter.resolve(now);
     let mut expected = 0;
-    for queue in sweeping.filter.queues() {
+    for queue in sweeping.filter.queues(client) {
         expected += client.count_dead(&queue, &filter).await?;
     }
     let mut summary = Summary {
@@ -164,7 +164,7 @@ async fn sweep(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let filter = sweeping.filter.resolve(Clock.now());
     let limit = usize::try_from(sweeping.pace.min(STEP_LIMIT))?;
-    for queue in sweeping.filter.queues() {
+    for queue in sweeping.filter.queues(client) {
         let mut cursor = SweepCursor::default();
         loop {
             let began = Instant::now();

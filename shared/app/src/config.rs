@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, bail};
+use billing::jobs::queues;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -86,6 +87,9 @@ pub struct AppConfig {
     /// Prefix of every Redis key.
     #[arg(long, env = "REDIS_PREFIX", default_value = "ratchet")]
     pub redis_prefix: String,
+    /// Queues that are split into partitions, such as `payments=4,invoices=2`; the same for every role.
+    #[arg(long, env = "QUEUE_PARTITIONS", value_delimiter = ',', value_parser = read_partitions)]
+    pub queue_partitions: Vec<(String, u32)>,
     /// MongoDB replica set, which holds the truth; may hold a password.
     #[arg(long, env = "MONGODB_URI", default_value = "mongodb://127.0.0.1:27017", hide_env_values = true)]
     pub mongodb_uri: Secret,
@@ -113,6 +117,16 @@ pub struct AppConfig {
     /// How logs are written.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// A queue and its number of partitions.
+fn read_partitions(text: &str) -> Result<(String, u32), String> {
+    let (queue, number) = text.split_once('=').ok_or("expected QUEUE=NUMBER")?;
+    if !queues::ALL.contains(&queue) {
+        return Err(format!("there is no queue {queue:?}; there are {}", queues::ALL.join(", ")));
+    }
+    let number = number.parse().map_err(|_| format!("{number:?} is no number of partitions"))?;
+    Ok((queue.to_owned(), number))
 }
 
 impl AppConfig {

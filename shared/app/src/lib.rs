@@ -54,7 +54,10 @@ impl App {
         store.ping().await.context("MongoDB does not answer (MONGODB_URI)")?;
         let queue = QueueClient::connect(config.redis_url.expose(), &config.redis_prefix)
             .await
-            .context("Redis does not answer (REDIS_URL)")?;
+            .context("Redis does not answer (REDIS_URL)")?
+            .with_partitions(config.queue_partitions.iter().cloned())
+            .await
+            .context("QUEUE_PARTITIONS")?;
         let gateway = StripeGateway::new(&config.stripe_base_url, config.stripe_secret_key()?.into())
             .context("STRIPE_BASE_URL, STRIPE_SECRET_KEY")?;
         let mailer = SmtpMailer::connect(config.smtp_url.expose()).context("SMTP_URL")?;

@@ -53,7 +53,8 @@ async fn keep_up(metrics: MetricsHandle) {
 }
 
 async fn scrape(State(plumbing): State<Plumbing>) -> String {
-    if let Err(error) = plumbing.app.billing.queue.export(&queues::ALL).await {
+    let client = &plumbing.app.billing.queue;
+    if let Err(error) = client.export(&queues::partitions(client, None)).await {
         // What this process has counted is told all the same, and that the queues could not be read.
         warn!(%error, "the queues' gauges are not of this moment");
     }

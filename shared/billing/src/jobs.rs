@@ -20,6 +20,15 @@ pub mod queues {
     pub const OPERATIONS: &str = "operations";
     /// All of them.
     pub const ALL: [&str; 7] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS, OPERATIONS];
+
+    /// The names under which the jobs of one queue, or of all, are looked at: a split queue has one for each partition.
+    #[must_use]
+    pub fn partitions(client: &queue::QueueClient, queue: Option<&str>) -> Vec<String> {
+        match queue {
+            Some(queue) => client.partitions(queue),
+            None => ALL.iter().flat_map(|queue| client.partitions(queue)).collect(),
+        }
+    }
 }
 
 /// Keys of what is limited across the fleet. An operator sets the limits; until then runs are only counted.

@@ -24,8 +24,8 @@ const RESTORE_PAGE: i64 = 200;
 /// Store and queue errors; the next call goes on.
 pub async fn mirror_dead_letters(billing: &Billing) -> Result<usize, BillingError> {
     let mut read = 0;
-    for queue in queues::ALL {
-        read += mirror_queue(billing, queue).await?;
+    for queue in queues::partitions(&billing.queue, None) {
+        read += mirror_queue(billing, &queue).await?;
     }
     Ok(read)
 }

@@ -43,14 +43,19 @@ pub struct NewOperation {
 /// # Errors
 /// `Rule` for an unknown queue, times that leave nothing between them, a reason that is empty or too long, or a pace out of
 /// range; store errors.
-pub fn start_operation(actor: &Actor, time: &TenantTime, new: NewOperation) -> Result<Change<Operation>, BillingError> {
+pub fn start_operation(
+    queue: &QueueClient,
+    actor: &Actor,
+    time: &TenantTime,
+    new: NewOperation,
+) -> Result<Change<Operation>, BillingError> {
     let NewOperation { id, kind, filter, reason, pace } = new;
     let pace = pace.unwrap_or(DEFAULT_PACE);
     check_reason(&reason)?;
     if !(1..=MAX_PACE).contains(&pace) {
         return Err(BillingError::rule("pace_out_of_range", "/pace", format!("pace must be 1 to {MAX_PACE}")));
     }
-    let queues = queues_of(&filter)?;
+    let queues = queues_of(queue, &filter)?;
     let operation = Operation {
         id,
         tenant: actor.tenant.clone(),
@@ -89,8 +94,8 @@ pub async fn count_dead_letters(
     filter: &OperationFilter,
 ) -> Result<u64, BillingError> {
     let mut count = 0;
-    for name in queues_of(filter)? {
-        count += queue.count_dead(name, &dead_filter(tenant, filter)).await?;
+    for name in queues_of(queue, filter)? {
+        count += queue.count_dead(&name, &dead_filter(tenant, filter)).await?;
     }
     Ok(count)
 }
@@ -118,19 +123,21 @@ fn check_reason(reason: &str) -> Result<(), BillingError> {
     Ok(())
 }
 
-/// The queues that a filter means.
-fn queues_of(filter: &OperationFilter) -> Result<Vec<&'static str>, BillingError> {
+/// The queues that a filter means, each of their partitions.
+fn queues_of(client: &QueueClient, filter: &OperationFilter) -> Result<Vec<String>, BillingError> {
     if let (Some(from), Some(until)) = (filter.died_from, filter.died_until)
         && from >= until
     {
         let detail = "no time lies between the two";
         return Err(BillingError::rule("empty_period", "/filter", detail));
     }
-    let Some(wanted) = &filter.queue else { return Ok(queues::ALL.to_vec()) };
-    match queues::ALL.into_iter().find(|queue| queue == wanted) {
-        Some(queue) => Ok(vec![queue]),
-        None => Err(BillingError::rule("unknown_queue", "/filter/queue", format!("there is no queue {wanted:?}"))),
+    if let Some(wanted) = &filter.queue
+        && !queues::ALL.contains(&wanted.as_str())
+    {
+        let detail = format!("there is no queue {wanted:?}");
+        return Err(BillingError::rule("unknown_queue", "/filter/queue", detail));
     }
+    Ok(queues::partitions(client, filter.queue.as_deref()))
 }
 
 fn until_now(filter: OperationFilter, wall: Timestamp) -> OperationFilter {
@@ -138,6 +145,6 @@ fn until_now(filter: OperationFilter, wall: Timestamp) -> OperationFilter {
     OperationFilter { died_until, ..filter }
 }
 
-fn untouched(queue: &str) -> QueueProgress {
-    QueueProgress { queue: queue.to_owned(), cursor: None, finished: false, counts: OperationCounts::default() }
+fn untouched(queue: String) -> QueueProgress {
+    QueueProgress { queue, cursor: None, finished: false, counts: OperationCounts::default() }
 }

@@ -24,18 +24,31 @@ const TOTAL: i64 = 1_419;
 
 impl World {
     pub(crate) async fn dead(&self, queue: &str) -> u64 {
-        self.billing.queue.depth(queue).await.unwrap().dead
+        let mut dead = 0;
+        for name in queues::partitions(&self.billing.queue, Some(queue)) {
+            dead += self.billing.queue.depth(&name).await.unwrap().dead;
+        }
+        dead
     }
 
     async fn letters(&self, queue: &str) -> Vec<DeadLetter> {
         let (client, all) = (&self.billing.queue, queue::DeadFilter::default());
-        client.dead_letters(queue, &all, queue::Page { before: None, limit: 100 }).await.unwrap()
+        let mut letters = Vec::new();
+        for name in queues::partitions(client, Some(queue)) {
+            let page = queue::Page { before: None, limit: 100 };
+            letters.extend(client.dead_letters(&name, &all, page).await.unwrap());
+        }
+        letters
     }
 
     /// Jobs of a queue that may still run.
-    async fn alive(&self, queue: &str) -> u64 {
-        let depth = self.billing.queue.depth(queue).await.unwrap();
-        depth.ready + depth.limited + depth.scheduled + depth.running
+    pub(crate) async fn alive(&self, queue: &str) -> u64 {
+        let mut alive = 0;
+        for name in queues::partitions(&self.billing.queue, Some(queue)) {
+            let depth = self.billing.queue.depth(&name).await.unwrap();
+            alive += depth.ready + depth.limited + depth.scheduled + depth.running;
+        }
+        alive
     }
 
     /// Has jobs die that name chunks `chk_0`, `chk_1`, ... which do not exist.
@@ -173,19 +186,19 @@ async fn what_a_person_does_is_mirrored_and_kept() {
     world.die(TENANT, 3).await;
     world.mirror().await;
     let queue = &world.billing.queue;
-    let ids: Vec<String> = world.letters(queues::USAGE).await.into_iter().map(|letter| letter.id).collect();
+    let letters = world.letters(queues::USAGE).await;
+    let [one, two, three] = [0, 1, 2].map(|at| (letters[at].queue.as_str(), letters[at].id.as_str()));
     let payload = r#"{"tenant":"ten_1","chunk":"chk_other","pass":1}"#;
-    assert_eq!(queue.edit_dead(queues::USAGE, &ids[0], payload, &by("eve")).await.unwrap(), Edited::Edited);
-    assert_eq!(queue.requeue_dead(queues::USAGE, &ids[1], &by("ada")).await.unwrap(), Requeued::Requeued);
-    assert!(queue.discard_dead(queues::USAGE, &ids[2], &by("bob")).await.unwrap());
+    assert_eq!(queue.edit_dead(one.0, one.1, payload, &by("eve")).await.unwrap(), Edited::Edited);
+    assert_eq!(queue.requeue_dead(two.0, two.1, &by("ada")).await.unwrap(), Requeued::Requeued);
+    assert!(queue.discard_dead(three.0, three.1, &by("bob")).await.unwrap());
     assert_eq!(world.mirror().await, 3);
 
-    let edited = world.mirrored(queues::USAGE, &ids[0]).await.unwrap();
+    let edited = world.mirrored(one.0, one.1).await.unwrap();
     assert_eq!((edited.state, edited.edited.unwrap().by.as_str()), (DeadLetterState::Dead, "eve"));
     assert!(edited.content.unwrap().entry.contains("chk_other"));
-    for (id, who, state) in [(&ids[1], "ada", DeadLetterState::Requeued), (&ids[2], "bob", DeadLetterState::Discarded)]
-    {
-        let letter = world.mirrored(queues::USAGE, id).await.unwrap();
+    for (at, who, state) in [(two, "ada", DeadLetterState::Requeued), (three, "bob", DeadLetterState::Discarded)] {
+        let letter = world.mirrored(at.0, at.1).await.unwrap();
         let resolved = letter.resolved.unwrap();
         assert_eq!((letter.state, resolved.by.as_str()), (state, who));
         assert_eq!(resolved.reason, "the customer called");
@@ -195,7 +208,7 @@ async fn what_a_person_does_is_mirrored_and_kept() {
     let rebuilt = billing::rebuild_deliveries(&world.billing, "gen_1", WALL).await.unwrap().unwrap();
     assert_eq!(rebuilt.restored, 1, "the edited one alone");
     let letters = world.letters(queues::USAGE).await;
-    assert_eq!((letters[0].id.as_str(), letters[0].payload.as_str()), (ids[0].as_str(), payload));
+    assert_eq!((letters[0].id.as_str(), letters[0].payload.as_str()), (one.1, payload));
 }
 
 #[tokio::test(flavor = "multi_thread")]

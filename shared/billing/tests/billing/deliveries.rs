@@ -14,9 +14,9 @@ use crate::{
 async fn waiting(world: &World) -> Vec<(&'static str, u64)> {
     let mut waiting = Vec::new();
     for queue in queues::ALL {
-        let depth = world.billing.queue.depth(queue).await.unwrap();
-        if depth.ready + depth.scheduled > 0 {
-            waiting.push((queue, depth.ready + depth.scheduled));
+        let alive = world.alive(queue).await;
+        if alive > 0 {
+            waiting.push((queue, alive));
         }
     }
     waiting

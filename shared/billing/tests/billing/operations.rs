@@ -2,7 +2,7 @@
 
 use app::Clock;
 use billing::{
-    Actor, Advance, BillingError, NewOperation, TenantTime,
+    Actor, Advance, BillingError, Change, NewOperation, TenantTime,
     jobs::{AdvanceOperation, queues},
 };
 use bson::doc;
@@ -33,20 +33,16 @@ fn new(id: &str, kind: OperationKind) -> NewOperation {
     }
 }
 
-fn decide(new: NewOperation) -> Result<Operation, BillingError> {
-    let wall = after_all_deaths();
-    let time = TenantTime { wall, now: wall, clock: None };
-    let actor = Actor { tenant: TENANT.to_owned(), id: "usr_1".to_owned(), request_id: None };
-    billing::start_operation(&actor, &time, new).map(|change| change.result)
-}
-
 impl World {
-    async fn start(&self, new: NewOperation) -> Operation {
+    fn decide(&self, new: NewOperation) -> Result<Change<Operation>, BillingError> {
         let wall = after_all_deaths();
         let time = TenantTime { wall, now: wall, clock: None };
         let actor = Actor { tenant: TENANT.to_owned(), id: "usr_1".to_owned(), request_id: None };
-        let change = billing::start_operation(&actor, &time, new).unwrap();
-        self.billing.commit(change).await.unwrap()
+        billing::start_operation(&self.billing.queue, &actor, &time, new)
+    }
+
+    async fn start(&self, new: NewOperation) -> Operation {
+        self.billing.commit(self.decide(new).unwrap()).await.unwrap()
     }
 
     async fn operation(&self, id: &str) -> Operation {
@@ -59,7 +55,11 @@ impl World {
 
     async fn dead_of(&self, tenant: &str) -> u64 {
         let filter = DeadFilter { tenant: Some(tenant.to_owned()), ..DeadFilter::default() };
-        self.billing.queue.count_dead(queues::USAGE, &filter).await.unwrap()
+        let mut dead = 0;
+        for name in queues::partitions(&self.billing.queue, Some(queues::USAGE)) {
+            dead += self.billing.queue.count_dead(&name, &filter).await.unwrap();
+        }
+        dead
     }
 }
 
@@ -106,7 +106,7 @@ async fn an_operation_goes_on_where_it_was_killed() {
     let filter = OperationFilter { queue: Some(queues::USAGE.to_owned()), ..OperationFilter::default() };
     let discard = NewOperation { filter, pace: Some(10), ..new("op_1", OperationKind::DiscardDeadLetters) };
     let started = world.start(discard).await;
-    assert_eq!(started.queues.len(), 1);
+    assert_eq!(started.queues.len(), 3, "the partitions of one queue");
     let stored = world.database.collection::<bson::Document>("operations");
     let before = stored.find_one(doc! { "_id": "op_1" }).await.unwrap().unwrap();
 
@@ -152,11 +152,13 @@ async fn an_operation_whose_job_is_lost_is_swept() {
     assert_eq!((world.operation("op_1").await.totals(), world.dead_of(TENANT).await), (counts(3, 3), 0));
 }
 
-#[test]
-fn what_makes_no_sense_is_refused() {
-    let code = |new: NewOperation| match decide(new) {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_is_refused() {
+    let servers = Servers::start();
+    let world = servers.world("refused").await;
+    let code = |new: NewOperation| match world.decide(new) {
         Err(BillingError::Rule { code, pointer, .. }) => (code, pointer),
-        other => panic!("{other:?}"),
+        other => panic!("{:?}", other.map(|change| change.result)),
     };
     let retry = || new("op_1", OperationKind::RetryDeadLetters);
     let filtered = |filter| NewOperation { filter, ..retry() };
@@ -170,7 +172,7 @@ fn what_makes_no_sense_is_refused() {
     for pace in [0, -1, 1_001] {
         assert_eq!(code(NewOperation { pace: Some(pace), ..retry() }), ("pace_out_of_range", "/pace"));
     }
-    let operation = decide(retry()).unwrap();
-    assert_eq!((operation.tenant.as_str(), operation.queues.len()), (TENANT, queues::ALL.len()));
+    let operation = world.decide(retry()).unwrap().result;
+    assert_eq!((operation.tenant.as_str(), operation.queues.len()), (TENANT, queues::ALL.len() + 2));
     assert_eq!(operation.filter.died_until, Some(operation.created), "it has an end");
 }

@@ -3,7 +3,7 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use billing::Billing;
+use billing::{Billing, jobs::queues};
 use gateways::{mail::SmtpMailer, payment::StripeGateway};
 use queue::QueueClient;
 use sandbox_gateway::Config;
@@ -58,9 +58,11 @@ impl Servers {
         let store = Store::connect(&config).await.unwrap();
         store.migrate().await.unwrap();
         let gateway = Gateway::start().await;
+        let queue = QueueClient::connect(&self.redis.url(), name).await.unwrap();
         let billing = Billing {
             store,
-            queue: QueueClient::connect(&self.redis.url(), name).await.unwrap(),
+            // One of the queues is split, so that everything here holds for partitions, too.
+            queue: queue.with_partitions([(queues::USAGE, 3)]).await.unwrap(),
             gateway: StripeGateway::new(&gateway.url, "sk_test".to_owned().into())
                 .unwrap()
                 .with_call_timeout(CALL_TIMEOUT),
