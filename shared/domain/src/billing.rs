@@ -98,6 +98,7 @@ fn price_lines(billable: &Billable<'_>, price: &Price, portion: Portion) -> Resu
         amount_minor: 0,
         discount_minor: 0,
         tax_minor: 0,
+        tax_rates: None,
         inputs: LineInputs::Price { model: price.model.clone(), max_amount_minor: price.max_amount_minor },
     };
     let priced = |line: LineItem| {

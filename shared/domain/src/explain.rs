@@ -1,6 +1,6 @@
 //! Explains lines: how every cent came to be, as text rendered from the frozen inputs when it is read.
 
-use crate::{AmountError, Currency, LineInputs, LineItem, Money, PriceModel, Step, exact::Fraction, rating::rate};
+use crate::{AmountError, Currency, Exact, LineInputs, LineItem, Money, PriceModel, Step, rating::rate};
 
 impl LineItem {
     /// The computation of its amount: "1 x 20.00 x 15/30 = 10.00".
@@ -11,7 +11,7 @@ impl LineItem {
         match &self.inputs {
             LineInputs::Price { model, max_amount_minor } => {
                 let amount = self.model_amount(model, currency)?;
-                let formula = format!("{}{}", self.model_formula(model)?, result(amount, currency)?);
+                let formula = format!("{}{}", self.model_formula(model)?, result(&amount, currency)?);
                 match max_amount_minor {
                     Some(most) if amount.round_half_up()? > self.amount_minor => {
                         Ok(format!("{formula}; at most {}", self.limit_formula(*most, currency)?))
@@ -29,7 +29,7 @@ impl LineItem {
     }
 
     fn model_formula(&self, model: &PriceModel) -> Result<String, AmountError> {
-        let steps = rate(model, self.quantity)?.steps;
+        let steps = rate(model, self.quantity).steps;
         let sum = steps.iter().map(Step::to_string).collect::<Vec<_>>().join(" + ");
         Ok(match self.amount_proration() {
             None => sum,
@@ -41,12 +41,12 @@ impl LineItem {
     fn limit_formula(&self, minor: i64, currency: Currency) -> Result<String, AmountError> {
         let limit = Money::new(minor, currency).major();
         let Some(part) = self.proration else { return Ok(limit.to_string()) };
-        Ok(format!("{limit} x {part}{}", result(self.limit(minor)?, currency)?))
+        Ok(format!("{limit} x {part}{}", result(&self.limit(minor)?, currency)?))
     }
 }
 
 /// " = 10.00", or ", rounded to 10.00" where something was rounded away.
-fn result(exact: Fraction, currency: Currency) -> Result<String, AmountError> {
+fn result(exact: &Exact, currency: Currency) -> Result<String, AmountError> {
     let rounded = Money::new(exact.round_half_up()?, currency).major();
     Ok(if exact.is_whole() { format!(" = {rounded}") } else { format!(", rounded to {rounded}") })
 }

@@ -28,6 +28,7 @@ mod transition;
 pub use billing::{Bill, Billable, BillingError, UsageWindow, bill, usage_window};
 pub use calendar::{UnknownZone, Zone};
 pub use dunning::{DunningPolicy, DunningStep};
+pub use exact::{Exact, NotExact};
 pub use invoice::{ENGINE_VERSION, InvoiceContent, InvoiceReason, InvoiceStatus, invoice_number};
 pub use line::{LineInputs, LineItem, LineKind};
 pub use meter::{Aggregation, Meter, MeterSpec, QuantityError};

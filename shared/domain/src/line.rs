@@ -5,7 +5,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{AmountError, BillingPeriod, Currency, PriceKind, PriceModel, Proration, exact::Fraction, rating::rate};
+use crate::{AmountError, BillingPeriod, Currency, Exact, PriceKind, PriceModel, Proration, TaxRate, rating::rate};
 
 /// All of a full period.
 const WHOLE: (i64, i64) = (1, 1);
@@ -20,8 +20,16 @@ pub enum LineKind {
     Licensed,
     /// A price by usage.
     Usage,
+    /// A credit for what was billed in advance and is not used: negative.
+    Proration,
     /// What a price's line lacks to its minimum amount.
     Minimum,
+    /// What a period's lines lack to the plan's minimum commitment.
+    Commitment,
+    /// What late or corrected usage changes in a period that was billed before.
+    Adjustment,
+    /// Billed by itself, outside any subscription.
+    OneOff,
 }
 
 impl From<PriceKind> for LineKind {
@@ -76,6 +84,9 @@ pub struct LineItem {
     pub discount_minor: i64,
     /// Its share of the invoice's tax.
     pub tax_minor: i64,
+    /// Tax rates of its own, in place of the customer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_rates: Option<Vec<TaxRate>>,
     /// What the amount is computed from.
     pub inputs: LineInputs,
 }
@@ -103,14 +114,15 @@ impl LineItem {
     }
 
     /// The model's amount before rounding and maximum.
-    pub(crate) fn model_amount(&self, model: &PriceModel, currency: Currency) -> Result<Fraction, AmountError> {
+    pub(crate) fn model_amount(&self, model: &PriceModel, currency: Currency) -> Result<Exact, AmountError> {
         let days = self.amount_proration().map_or(WHOLE, Proration::days);
-        Fraction::of(rate(model, self.quantity)?.amount, currency.exponent(), days)
+        Ok(rate(model, self.quantity).amount.in_minor(currency.exponent()) * Exact::ratio(days.0, days.1)?)
     }
 
     /// A limit per period, in proportion.
-    pub(crate) fn limit(&self, minor: i64) -> Result<Fraction, AmountError> {
-        Fraction::of(minor.into(), 0, self.proration.map_or(WHOLE, Proration::days))
+    pub(crate) fn limit(&self, minor: i64) -> Result<Exact, AmountError> {
+        let days = self.proration.map_or(WHOLE, Proration::days);
+        Ok(Exact::from(minor) * Exact::ratio(days.0, days.1)?)
     }
 
     /// What the model's amount is in proportion to: usage is counted, so it is what it is.

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::exact::Fraction;
+use crate::Exact;
 
 /// An ISO 4217 currency; lower case on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Money {
     /// # Errors
     /// `Overflow` beyond 64 bits of minor units.
     pub fn round_half_up(major: Decimal, currency: Currency) -> Result<Self, AmountError> {
-        let minor = Fraction::of(major, currency.exponent(), (1, 1))?.round_half_up()?;
+        let minor = Exact::from(major).in_minor(currency.exponent()).round_half_up()?;
         Ok(Self { minor, currency })
     }
 

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::{AmountError, SpecError, decimal, exact::Fraction, spec::check_name};
+use crate::{AmountError, Exact, SpecError, decimal, spec::check_name};
 
 /// Digits after the point of a percentage: 9.975 exists, finer is a mistake.
 const MAX_PERCENT_DECIMALS: u32 = 6;
@@ -37,8 +37,8 @@ impl TaxRate {
         self.0.percent
     }
 
-    fn of(&self, net_minor: i64) -> Result<Fraction, AmountError> {
-        Fraction::of(self.0.percent, 0, (net_minor, 100))
+    fn of(&self, net_minor: i64) -> Exact {
+        Exact::from(net_minor) * Exact::from(self.0.percent) * Exact::from(Decimal::new(1, 2))
     }
 
     /// The tax on lines of these net amounts, all in minor units, line by line. The lines' taxes sum to the rounded sum of
@@ -48,16 +48,16 @@ impl TaxRate {
     /// `Overflow` beyond 64 bits.
     pub(crate) fn allot(&self, net_minor: &[i64]) -> Result<Vec<i64>, AmountError> {
         let net = net_minor.iter().try_fold(0_i64, |sum, &net| sum.checked_add(net)).ok_or(AmountError::Overflow)?;
-        let mut missing = self.of(net)?.round_half_up()?;
+        let mut missing = self.of(net).round_half_up()?;
         let mut taxes = Vec::with_capacity(net_minor.len());
         let mut rests = Vec::with_capacity(net_minor.len());
         for (line, &net) in net_minor.iter().enumerate() {
-            let (tax, rest) = self.of(net)?.floor_and_rest()?;
+            let (tax, rest) = self.of(net).floor_and_rest()?;
             missing = missing.checked_sub(tax).ok_or(AmountError::Overflow)?;
             taxes.push(tax);
             rests.push((rest, line));
         }
-        rests.sort_by_key(|&(rest, line)| (std::cmp::Reverse(rest), line));
+        rests.sort_by(|(rest, line), (other, next)| other.cmp(rest).then(line.cmp(next)));
         for (_, (_, line)) in (0..missing).zip(rests) {
             taxes[line] += 1;
         }
