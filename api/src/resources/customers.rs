@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use billing::{BillingError, Change, NewCustomer, create_customer as decide_creation};
-use domain::{Currency, TaxRateSpec, Zone};
+use domain::{Currency, TaxRateSpec, TaxRounding, Zone};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -37,9 +37,6 @@ const URL: &str = "/v1/customers";
 /// What a customer is billed in when the client does not say.
 const DEFAULT_CURRENCY: &str = "usd";
 
-/// Tax rates of a customer: invoices have one so far.
-const MAX_TAX_RATES: usize = 1;
-
 /// A customer to create.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CustomerRequest {
@@ -57,10 +54,14 @@ struct CustomerRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     timezone: Option<Zone>,
-    /// At most one.
+    /// At most ten, all on the same base; a price's own replace them.
     #[serde(default)]
     #[schema(value_type = Vec<TaxRate>)]
     tax_rates: Vec<TaxRateSpec>,
+    /// Where tax is rounded: once per `invoice` (if left out), or per `line` and rate.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "invoice", pattern = "^(invoice|line)$")]
+    tax_rounding: TaxRounding,
     /// The payment gateway's token; without one nothing is collected.
     #[serde(default)]
     #[schema(example = "pm_sandbox_ok")]
@@ -99,6 +100,8 @@ struct Customer {
     #[schema(value_type = String, example = "Europe/Berlin")]
     timezone: Zone,
     tax_rates: Vec<TaxRate>,
+    #[schema(value_type = String, example = "invoice")]
+    tax_rounding: TaxRounding,
     /// The payment gateway's token.
     payment_method: Option<String>,
     #[schema(value_type = BTreeMap<String, String>)]
@@ -122,19 +125,12 @@ impl CustomerRequest {
             email: fields::email("/email", self.email)?,
             currency,
             timezone: self.timezone.unwrap_or_default(),
-            tax_rate: tax_rate(self.tax_rates)?,
+            tax_rates: domain::tax_rates("tax_rates", self.tax_rates).map_err(|error| rule_of_spec("", &error))?,
+            tax_rounding: self.tax_rounding,
             payment_method: fields::payment_method("/payment_method", self.payment_method)?,
             metadata: fields::metadata(self.metadata)?,
         })
     }
-}
-
-fn tax_rate(specs: Vec<TaxRateSpec>) -> Result<Option<domain::TaxRate>, Problem> {
-    if specs.len() > MAX_TAX_RATES {
-        return Err(fields::refused("/tax_rates", "too_many_tax_rates", "may have one rate at most"));
-    }
-    let rate = specs.into_iter().next().map(domain::TaxRate::try_from).transpose();
-    rate.map_err(|error| rule_of_spec("/tax_rates/0", &error))
 }
 
 impl Customer {
@@ -148,7 +144,8 @@ impl Customer {
             email: customer.email,
             currency: customer.currency,
             timezone: customer.timezone,
-            tax_rates: customer.tax_rate.iter().map(TaxRate::of).collect(),
+            tax_rates: customer.tax_rates.iter().map(TaxRate::of).collect(),
+            tax_rounding: customer.tax_rounding,
             payment_method: customer.payment_method,
             metadata: customer.metadata,
         }

@@ -1,7 +1,6 @@
 //! Lines of an invoice, as clients see them: what is charged, for which days, and how the amount came to be.
 
-use domain::{AmountError, Currency, LineItem, LineKind, Proration};
-use rust_decimal::Decimal;
+use domain::{AmountError, Currency, Exact, LineItem, LineKind, Proration};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,17 +9,19 @@ use super::fields::Period;
 /// A line of an invoice.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InvoiceLine {
-    /// Key of the price.
+    /// Key of the price; null for a minimum commitment.
     #[schema(example = "base")]
-    price: String,
-    /// What it is for: `fixed`, `licensed`, `usage` or `minimum`.
+    price: Option<String>,
+    /// What it is for: `fixed`, `licensed`, `usage`, `proration` (a credit), `minimum`, `commitment`, `adjustment` or
+    /// `one_off`.
     #[schema(value_type = String, example = "fixed")]
     kind: LineKind,
     #[schema(example = "Pro, Base")]
     description: String,
     period: Period,
     #[schema(example = "1")]
-    quantity: Decimal,
+    #[schema(value_type = String)]
+    quantity: Exact,
     /// The part of a full period, in days; null for a full one.
     #[schema(value_type = Option<String>, example = "15/30")]
     proration: Option<Proration>,
@@ -52,7 +53,7 @@ impl InvoiceLine {
             kind: line.kind,
             description: line.description.clone(),
             period: line.period.into(),
-            quantity: line.quantity,
+            quantity: line.quantity.clone(),
             proration: line.proration,
             amount_minor: line.amount_minor,
             discount_minor: line.discount_minor,

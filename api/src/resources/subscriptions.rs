@@ -85,8 +85,8 @@ struct Subscription {
     status: SubscriptionStatus,
     /// The period that ends at the next boundary.
     current_period: Period,
-    /// Local date of the oldest boundary that is not billed yet.
-    next_boundary: Date,
+    /// Local date of the oldest boundary that is not billed yet; null once it is over.
+    next_boundary: Option<Date>,
     /// The instant from which the next boundary is billed; null when there is none.
     next_billing_at: Option<Timestamp>,
     #[schema(value_type = BTreeMap<String, String>)]

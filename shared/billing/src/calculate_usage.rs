@@ -2,15 +2,19 @@
 //!
 //! A pass bills the oldest unbilled boundary of each due subscription; passes repeat until nothing is due but what failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::Zone;
+use domain::{Billable, Occasion, Plan, Taxes, Usage, UsageWindow, Zone};
 use store::{
-    Chunk, ChunkState, Customer, FailedItem, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry, UsageQuery,
-    UsageSums, usage_pass_id,
+    Chunk, ChunkState, Customer, FailedItem, PlanVersion, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry,
+    usage_pass_id,
 };
 
-use crate::{Billing, BillingError, chunk_stage, context::retry_conflicts};
+use crate::{
+    Billing, BillingError, chunk_stage,
+    context::retry_conflicts,
+    measure_usage::{Wanted, measure_usage},
+};
 
 /// Invoices of a pass. Each brings a subscription, a mail and an event, so that one transaction writes under 1,000 documents.
 pub(crate) const PASS_LIMIT: i64 = 240;
@@ -59,8 +63,7 @@ async fn load_due(billing: &Billing, chunk: &Chunk) -> Result<Vec<SubscriptionRe
     Ok(billing.store.subscriptions_due(scope, chunk.as_of, &failed, PASS_LIMIT).await?)
 }
 
-/// Sums the usage of every period that ends at a due boundary, all in one query. What cannot be summed exactly is failed by
-/// itself.
+/// Measures the usage of every window that ends at a due boundary, all at once. What cannot be measured is failed by itself.
 async fn measure(
     billing: &Billing,
     chunk: &Chunk,
@@ -69,32 +72,41 @@ async fn measure(
     let customers: Vec<Customer> = billing.store.find_all(&chunk.tenant, &chunk.customers).await?;
     let zones: BTreeMap<&str, &Zone> =
         customers.iter().map(|customer| (customer.id.as_str(), &customer.timezone)).collect();
-    let queries: Vec<UsageQuery> =
-        due.iter().filter_map(|record| query(record, zones.get(record.customer.as_str()).copied()?)).collect();
-    let sums = billing.store.usage(&chunk.tenant, &queries).await?;
-    Ok(due.iter().map(|record| entry(record, &sums)).collect())
-}
+    let plan_ids: BTreeSet<&str> = due.iter().map(|record| record.subscription.plan()).collect();
+    let plan_ids: Vec<String> = plan_ids.into_iter().map(ToOwned::to_owned).collect();
+    let plans: Vec<PlanVersion> = billing.store.find_all(&chunk.tenant, &plan_ids).await?;
+    let plans: BTreeMap<&str, &Plan> = plans.iter().map(|version| (version.id.as_str(), &version.plan)).collect();
 
-fn query(record: &SubscriptionRecord, zone: &Zone) -> Option<UsageQuery> {
-    let window = domain::usage_window(&record.subscription, zone)?;
-    (!record.meters.is_empty()).then(|| UsageQuery {
-        customer: record.customer.clone(),
-        meters: record.meters.clone(),
-        window,
-    })
-}
-
-fn entry(record: &SubscriptionRecord, sums: &UsageSums) -> Result<UsagePassEntry, FailedItem> {
-    let mut usage = BTreeMap::new();
-    for meter in &record.meters {
-        match sums.get(&(record.customer.clone(), meter.clone())) {
-            Some(Ok(quantity)) => drop(usage.insert(meter.clone(), *quantity)),
-            Some(Err(error)) => {
-                let (subscription, detail) = (record.id.clone(), format!("meter `{meter}`: {error}"));
-                return Err(FailedItem { subscription, code: "usage_not_exact".to_owned(), detail });
-            }
-            None => {}
+    // A subscription whose customer or plan is missing uses nothing here, and fails where it is billed.
+    let parties = |record: &SubscriptionRecord| {
+        zones.get(record.customer.as_str()).copied().zip(plans.get(record.subscription.plan()).copied())
+    };
+    let (mut wanted, mut owners) = (Vec::new(), Vec::new());
+    for record in due {
+        if let Some((zone, plan)) = parties(record) {
+            wanted.push(Wanted { customer: &record.customer, plan, windows: windows(record, plan, zone) });
+            owners.push(record.id.as_str());
         }
     }
-    Ok(UsagePassEntry { subscription: record.id.clone(), boundary: record.subscription.next_boundary(), usage })
+    let outcomes = measure_usage(&billing.store, &chunk.tenant, &wanted).await?;
+    let mut outcomes: BTreeMap<&str, _> = owners.into_iter().zip(outcomes).collect();
+    Ok(due.iter().filter_map(|record| entry(record, outcomes.remove(record.id.as_str()))).collect())
+}
+
+/// The windows that end at the next boundary.
+fn windows(record: &SubscriptionRecord, plan: &Plan, zone: &Zone) -> Vec<UsageWindow> {
+    let billable = Billable { plan, subscription: &record.subscription, zone, taxes: &Taxes::default() };
+    domain::usage_windows(&billable, &Occasion::Boundary { next_plan: None }).unwrap_or_default()
+}
+
+fn entry(
+    record: &SubscriptionRecord,
+    measured: Option<Result<Usage, String>>,
+) -> Option<Result<UsagePassEntry, FailedItem>> {
+    let boundary = record.subscription.next_boundary()?;
+    let subscription = record.id.clone();
+    Some(match measured.unwrap_or_else(|| Ok(Usage::new())) {
+        Ok(usage) => Ok(UsagePassEntry { subscription, boundary, usage }),
+        Err(detail) => Err(FailedItem { subscription, code: "usage_not_measured".to_owned(), detail }),
+    })
 }

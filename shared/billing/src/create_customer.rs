@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Currency, TaxRate, Zone};
+use domain::{Currency, TaxRate, TaxRounding, Zone};
 use serde_json::json;
 use store::{Customer, UnitOfWork};
 
@@ -15,7 +15,8 @@ pub struct NewCustomer {
     pub email: String,
     pub currency: Currency,
     pub timezone: Zone,
-    pub tax_rate: Option<TaxRate>,
+    pub tax_rates: Vec<TaxRate>,
+    pub tax_rounding: TaxRounding,
     /// The gateway's token.
     pub payment_method: Option<String>,
     pub metadata: BTreeMap<String, String>,
@@ -40,7 +41,8 @@ pub fn create_customer(
         email: new.email,
         currency: new.currency,
         timezone: new.timezone,
-        tax_rate: new.tax_rate,
+        tax_rates: new.tax_rates,
+        tax_rounding: new.tax_rounding,
         payment_method: new.payment_method,
         metadata: new.metadata,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Billable, BillingCycle, Subscription};
+use domain::{Billable, BillingCycle, Metered, Occasion, Subscription};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -44,7 +44,7 @@ pub async fn create_subscription(
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let (mut customer, plan) = load(store, &actor.tenant, &new).await?;
     let live = store.live_subscriptions(&actor.tenant, &customer.id).await?;
-    check(&customer, &plan, &live)?;
+    check_terms(&customer, &plan, &live)?;
 
     let mut record = decide(actor, time, (id, &new), (&customer, &plan))?;
     let mut unit = UnitOfWork::default();
@@ -62,17 +62,27 @@ async fn load(store: &Store, tenant: &str, new: &NewSubscription) -> Result<(Cus
     let customer = store.find::<Customer>(tenant, &new.customer).await?.ok_or_else(|| {
         BillingError::rule("unknown_customer", "/customer", format!("no such customer: {}", new.customer))
     })?;
-    let by_id = store.find::<PlanVersion>(tenant, &new.plan).await?;
-    let plan = match by_id {
-        Some(plan) => Some(plan),
-        None => store.plan_by_key(tenant, &new.plan).await?,
-    };
-    let plan =
-        plan.ok_or_else(|| BillingError::rule("unknown_plan", "/plan", format!("no such plan: {}", new.plan)))?;
-    Ok((customer, plan))
+    Ok((customer, find_plan(store, tenant, &new.plan).await?))
 }
 
-fn check(customer: &Customer, plan: &PlanVersion, live: &[SubscriptionRecord]) -> Result<(), BillingError> {
+/// The plan version that a client names by id or key.
+///
+/// # Errors
+/// `Rule` when there is none; store errors.
+pub(crate) async fn find_plan(store: &Store, tenant: &str, named: &str) -> Result<PlanVersion, BillingError> {
+    let by_id = store.find::<PlanVersion>(tenant, named).await?;
+    let plan = match by_id {
+        Some(plan) => Some(plan),
+        None => store.plan_by_key(tenant, named).await?,
+    };
+    plan.ok_or_else(|| BillingError::rule("unknown_plan", "/plan", format!("no such plan: {named}")))
+}
+
+/// Whether a customer can have a plan beside the subscriptions that live.
+///
+/// # Errors
+/// `Rule` when the currencies differ, or a meter of the plan is billed for the customer already.
+pub(crate) fn check_terms(customer: &Customer, plan: &PlanVersion, live: &[SubscriptionRecord]) -> Result<(), BillingError> {
     if customer.currency != plan.plan.currency() {
         let detail = format!("the plan is in {}, the customer pays in {}", plan.plan.currency(), customer.currency);
         return Err(BillingError::rule("currency_mismatch", "/plan", detail));
@@ -97,10 +107,9 @@ fn decide(
         &plan.id,
         &plan.plan,
         domain::Start {
-            at: start_at,
-            zone: &customer.timezone,
             cycle: new.billing_cycle,
             quantities: new.quantities.clone(),
+            ..domain::Start::at(start_at, &customer.timezone)
         },
     )
     .map_err(|error| BillingError::rule("invalid_subscription", "", error.to_string()))?;
@@ -128,18 +137,15 @@ fn bill_start(
     if record.due.at.is_none_or(|due| due > time.now) {
         return Ok(None);
     }
-    let boundary = record.subscription.next_boundary();
-    let billable = Billable {
-        plan: &plan.plan,
-        subscription: &record.subscription,
-        zone: &customer.timezone,
-        tax_rate: customer.tax_rate.as_ref(),
-        usage: &BTreeMap::new(),
-    };
-    let bill = domain::bill(&billable).map_err(|error| BillingError::rule("not_billable", "", error.to_string()))?;
+    let Some(boundary) = record.subscription.next_boundary() else { return Ok(None) };
+    let taxes = customer.taxes();
+    let billable =
+        Billable { plan: &plan.plan, subscription: &record.subscription, zone: &customer.timezone, taxes: &taxes };
+    let bill = domain::bill(&billable, &Occasion::Boundary { next_plan: None }, &Metered::default())
+        .map_err(|error| BillingError::rule("not_billable", "", error.to_string()))?;
     record.subscription = bill.subscription;
     record.due = time.due(record.subscription.due_at(&customer.timezone));
     let Some(content) = bill.invoice else { return Ok(None) };
-    let issue = Issue { customer, subscription: &record.id, boundary, content, chunk: None };
+    let issue = Issue { customer, subscription: &record.id, boundary, revision: None, content, chunk: None };
     Ok(Some(issue_invoice::issue_invoice(unit, actor, time, issue)?))
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Billable, Money};
+use domain::{Billable, Metered, Money, Occasion};
 use jiff::Timestamp;
 use serde_json::json;
 use store::{
@@ -129,7 +129,11 @@ async fn load(
     let subscriptions = by_id(store.find_all::<SubscriptionRecord>(tenant, &ids).await?, |record| &record.id);
     let customer_ids = distinct(subscriptions.values().map(|record| record.customer.as_str()));
     let customers = by_id(store.find_all::<Customer>(tenant, &customer_ids).await?, |customer| &customer.id);
-    let plan_ids = distinct(subscriptions.values().map(|record| record.subscription.plan()));
+    let plans = |record: &SubscriptionRecord| {
+        let subscription = &record.subscription;
+        [Some(subscription.plan()), subscription.scheduled_plan()].into_iter().flatten().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let plan_ids: Vec<String> = Vec::from_iter(subscriptions.values().flat_map(plans).collect::<BTreeSet<_>>());
     let plans = by_id(store.find_all::<PlanVersion>(tenant, &plan_ids).await?, |plan| &plan.id);
     let time = TenantTime::read(store, tenant, wall).await?;
     Ok(Loaded { subscriptions, customers, plans, time })
@@ -147,7 +151,7 @@ fn decide(chunk: &Chunk, loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<
     let mut decided = Decided::default();
     for entry in entries {
         let subscription = loaded.subscriptions.get(&entry.subscription);
-        let unbilled = subscription.filter(|record| record.subscription.next_boundary() == entry.boundary);
+        let unbilled = subscription.filter(|record| record.subscription.next_boundary() == Some(entry.boundary));
         match unbilled {
             Some(record) => bill_entry((chunk, loaded), record.clone(), entry, &mut decided)?,
             None => decided.skipped += 1,
@@ -168,14 +172,13 @@ fn bill_entry(
         decided.failed.push(failure(entry, "missing_parent", &"its customer or plan does not exist"));
         return Ok(());
     };
-    let bill = domain::bill(&Billable {
-        plan: &plan.plan,
-        subscription: &record.subscription,
-        zone: &customer.timezone,
-        tax_rate: customer.tax_rate.as_ref(),
-        usage: &entry.usage,
-    });
-    let bill = match bill {
+    let next_plan = record.subscription.scheduled_plan().and_then(|id| loaded.plans.get(id));
+    let taxes = customer.taxes();
+    let billable =
+        Billable { plan: &plan.plan, subscription: &record.subscription, zone: &customer.timezone, taxes: &taxes };
+    let occasion = Occasion::Boundary { next_plan: next_plan.map(|version| &version.plan) };
+    let metered = Metered { usage: entry.usage.clone(), adjustments: Vec::new() };
+    let bill = match domain::bill(&billable, &occasion, &metered) {
         Ok(bill) => bill,
         Err(error) => {
             decided.failed.push(failure(entry, "not_billable", &error));
@@ -183,11 +186,14 @@ fn bill_entry(
         }
     };
     record.subscription = bill.subscription;
+    if let Some(next) = next_plan.filter(|next| next.id == record.subscription.plan()) {
+        record.meters = next.plan.meters().map(ToOwned::to_owned).collect();
+    }
     record.due = loaded.time.due(record.subscription.due_at(&customer.timezone));
     decided.unit.replace(&mut record)?;
     if let Some(content) = bill.invoice {
         let subscription = record.id.as_str();
-        let issue = Issue { customer, subscription, boundary: entry.boundary, content, chunk: Some(chunk) };
+        let issue = Issue { customer, subscription, boundary: entry.boundary, revision: None, content, chunk: Some(chunk) };
         let invoice = issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue)?;
         decided.issued.push(invoice.content.amount_due());
     }

@@ -139,5 +139,7 @@ fn resolve(
         timestamp: event.timestamp,
         quantity,
         properties: event.properties.clone(),
+        replaces: None,
+        replaced_by: None,
     })
 }

@@ -22,7 +22,10 @@ use crate::{
 pub(crate) struct Issue<'a> {
     pub customer: &'a Customer,
     pub subscription: &'a str,
+    /// Local date that it bills.
     pub boundary: Date,
+    /// The subscription's revision, for what may happen more than once a day.
+    pub revision: Option<i64>,
     pub content: InvoiceContent,
     /// The chunk of a run, or none when the invoice goes on alone.
     pub chunk: Option<&'a Chunk>,
@@ -63,7 +66,7 @@ fn invoice(tenant: &str, time: &TenantTime, issue: Issue<'_>) -> Invoice {
     let collectible = !nothing_due && issue.customer.payment_method.is_some();
     let alone = issue.chunk.is_none();
     Invoice {
-        id: invoice_id(issue.boundary, letter(issue.content.reason), issue.subscription),
+        id: invoice_id((issue.boundary, issue.revision), letter(issue.content.reason), issue.subscription),
         tenant: tenant.to_owned(),
         revision: 1,
         created: time.wall,
@@ -104,5 +107,8 @@ fn letter(reason: InvoiceReason) -> char {
     match reason {
         InvoiceReason::SubscriptionCreate => 'c',
         InvoiceReason::Period => 'p',
+        InvoiceReason::Change => 'h',
+        InvoiceReason::Cancel => 'x',
+        InvoiceReason::OneOff => 'o',
     }
 }

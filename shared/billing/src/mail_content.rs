@@ -1,6 +1,6 @@
 //! What the mails say: documents turned into the display strings of the templates, dates in the customer's zone.
 
-use domain::{BillingPeriod, Currency, LineItem, LineKind};
+use domain::{BillingPeriod, Currency, LineItem, LineKind, TaxRate};
 use gateways::mail::{
     MailError,
     templates::{Collection, InvoiceIssued, InvoiceLine, NextStep, OneLine, PaymentFailed, Rendered, format_amount},
@@ -12,9 +12,10 @@ use store::{Customer, Invoice, PaymentAttempt, Tenant};
 pub(crate) fn invoice_issued(tenant: &Tenant, customer: &Customer, invoice: &Invoice) -> Result<Rendered, MailError> {
     let content = &invoice.content;
     let amount = |minor: i64| amount(minor, content.currency);
-    let tax = content.tax_rate.as_ref().map(|rate| {
-        let label = format!("{} {} %", rate.name(), rate.percent().normalize());
-        (OneLine::from(label), amount(content.tax_minor))
+    let tax = (content.tax_minor != 0).then(|| {
+        let label = |rate: &TaxRate| format!("{} {} %", rate.name(), rate.percent().normalize());
+        let labels = content.tax_rates.iter().map(label).collect::<Vec<_>>().join(", ");
+        (OneLine::from(labels), amount(content.tax_minor))
     });
     let mail = InvoiceIssued {
         tenant_name: tenant.name.as_str().into(),

@@ -30,9 +30,9 @@ impl TenantTime {
         Ok(Self { wall, now: stored.now, clock: Some(clock) })
     }
 
-    /// Due at a business instant, on this tenant's clock.
+    /// Due at a business instant, on this tenant's clock; never without one.
     #[must_use]
-    pub fn due(&self, at: Timestamp) -> Due {
-        Due::by_clock(at, self.clock.as_deref())
+    pub fn due(&self, at: Option<Timestamp>) -> Due {
+        at.map_or_else(Due::never, |at| Due::by_clock(at, self.clock.as_deref()))
     }
 }

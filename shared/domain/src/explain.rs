@@ -1,41 +1,82 @@
 //! Explains lines: how every cent came to be, as text rendered from the frozen inputs when it is read.
 
-use crate::{AmountError, Currency, Exact, LineInputs, LineItem, Money, PriceModel, Step, rating::rate};
+use crate::{AmountError, Currency, Exact, LineInputs, LineItem, Money, PriceModel, Rated, Rating, rating::rate};
 
 impl LineItem {
-    /// The computation of its amount: "1 x 20.00 x 15/30 = 10.00".
+    /// The computation of its amount: inputs, formula and rounding, as in "1 x 20.00 x 15/30 = 10.00".
     ///
     /// # Errors
-    /// `Overflow` when the amount cannot be computed exactly; an issued line's can.
+    /// `Overflow` when the amount cannot be computed; an issued line's can.
     pub fn explain(&self, currency: Currency) -> Result<String, AmountError> {
+        let major = |minor: i64| Money::new(minor, currency).major();
         match &self.inputs {
-            LineInputs::Price { model, max_amount_minor } => {
-                let amount = self.model_amount(model, currency)?;
-                let formula = format!("{}{}", self.model_formula(model)?, result(&amount, currency)?);
-                match max_amount_minor {
-                    Some(most) if amount.round_half_up()? > self.amount_minor => {
-                        Ok(format!("{formula}; at most {}", self.limit_formula(*most, currency)?))
+            LineInputs::Price { model, charged_events, max } => {
+                let rated = Rated { quantity: self.quantity.clone(), charged_events: charged_events.clone() };
+                let rating = rate(model, &rated);
+                let exact = self.model_amount(&rating, currency)?;
+                let formula = format!("{}{}", self.model_formula(&rating), result(&exact, currency)?);
+                match max {
+                    Some(max) if exact.round_half_up()? > self.amount_minor => {
+                        let most = self.limit_formula(max.max_amount_minor, currency)?;
+                        let used = if max.used_minor == 0 {
+                            String::new()
+                        } else {
+                            format!(", of which {} are used", major(max.used_minor))
+                        };
+                        Ok(format!("{formula}; at most {most}{used}"))
                     }
                     _ => Ok(formula),
                 }
             }
-            LineInputs::Minimum { min_amount_minor, billed_minor } => {
-                let least = self.limit_formula(*min_amount_minor, currency)?;
-                let [billed, rest] =
-                    [*billed_minor, self.amount_minor].map(|minor| Money::new(minor, currency).major());
-                Ok(format!("at least {least}; less {billed} = {rest}"))
+            LineInputs::Credit { model, creditable_minor, .. } => {
+                self.credit_formula(model, *creditable_minor, currency)
+            }
+            LineInputs::Minimum { min_amount_minor: minimum, billed_minor }
+            | LineInputs::Commitment { minimum_commitment_minor: minimum, billed_minor } => {
+                let least = self.limit_formula(*minimum, currency)?;
+                Ok(format!("at least {least}; less {} = {}", major(*billed_minor), major(self.amount_minor)))
+            }
+            LineInputs::Adjustment { model, quantity, charged_events, billed_minor, .. } => {
+                let rated = Rated { quantity: quantity.clone(), charged_events: charged_events.clone() };
+                let now = major(self.period_minor(currency)?);
+                let formula = self.model_formula(&rate(model, &rated));
+                let [billed, rest] = [*billed_minor, self.amount_minor].map(major);
+                Ok(format!("{formula}: {now} for the period; less {billed} billed = {rest}"))
+            }
+            LineInputs::OneOff { unit_amount } => {
+                let exact = self.one_off_amount(*unit_amount, currency);
+                Ok(format!("{} x {unit_amount}{}", self.quantity, result(&exact, currency)?))
             }
         }
     }
 
-    fn model_formula(&self, model: &PriceModel) -> Result<String, AmountError> {
-        let steps = rate(model, self.quantity).steps;
-        let sum = steps.iter().map(Step::to_string).collect::<Vec<_>>().join(" + ");
-        Ok(match self.amount_proration() {
+    fn credit_formula(
+        &self,
+        model: &PriceModel,
+        creditable_minor: i64,
+        currency: Currency,
+    ) -> Result<String, AmountError> {
+        let rating = rate(model, &Rated::quantity(self.quantity.clone()));
+        let list = self.list_minor(currency)?;
+        let exact = self.model_amount(&rating, currency)?;
+        let mut text = format!("unused: {}{}", self.model_formula(&rating), result(&exact, currency)?);
+        let major = |minor: i64| Money::new(minor, currency).major();
+        if exact.round_half_up()? != list {
+            text.push_str(&format!("; within its limits {}", major(list)));
+        }
+        if list > creditable_minor {
+            text.push_str(&format!("; of it {} were billed and not credited yet", major(creditable_minor)));
+        }
+        Ok(text)
+    }
+
+    fn model_formula(&self, rating: &Rating) -> String {
+        let sum = rating.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ");
+        match self.amount_proration() {
             None => sum,
-            Some(part) if steps.len() == 1 => format!("{sum} x {part}"),
+            Some(part) if rating.steps.len() == 1 => format!("{sum} x {part}"),
             Some(part) => format!("({sum}) x {part}"),
-        })
+        }
     }
 
     fn limit_formula(&self, minor: i64, currency: Currency) -> Result<String, AmountError> {

@@ -7,36 +7,65 @@
 //! implementation. **Invariant:** arithmetic is exact until the one rounding, once per line; what cannot be computed exactly
 //! is an error, never an approximation.
 
+mod allot;
 mod billing;
+mod cadence;
 mod calendar;
+mod count;
+mod coupon;
+mod credit_note;
 pub mod decimal;
+mod discount;
 mod dunning;
 mod exact;
 mod explain;
 mod invoice;
 mod line;
 mod meter;
+mod metering;
+mod model_spec;
 mod money;
+mod one_off;
 mod period;
 mod plan;
+mod price;
+mod price_model;
 mod rating;
 mod spec;
 mod subscription;
 mod tax;
 mod transition;
+mod wallet;
 
-pub use billing::{Bill, Billable, BillingError, UsageWindow, bill, usage_window};
+pub use billing::{
+    Bill, Billable, BillingError, LateUsage, Metered, Occasion, ProrationBehavior, Taxes, Usage, UsageWindow, Used,
+    adjustment, bill, is_upgrade, usage_windows,
+};
+pub use cadence::{Anchor, AnchorDay, BillingCycle, Cadence, Every, Interval, NotAnchorDay};
 pub use calendar::{UnknownZone, Zone};
+pub use coupon::{AppliedCoupon, Coupon, CouponDuration, CouponOff, CouponSpec};
+pub use credit_note::{
+    CreditNote, CreditOutcome, CreditRequest, CreditRequestLine, CreditedLine, Settlement, credit_note,
+    settle_credit_note,
+};
 pub use dunning::{DunningPolicy, DunningStep};
 pub use exact::{Exact, NotExact};
-pub use invoice::{ENGINE_VERSION, InvoiceContent, InvoiceReason, InvoiceStatus, invoice_number};
-pub use line::{LineInputs, LineItem, LineKind};
-pub use meter::{Aggregation, Meter, MeterSpec, QuantityError};
+pub use invoice::{
+    ENGINE_VERSION, Imbalance, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, invoice_number,
+};
+pub use line::{Limit, LineInputs, LineItem, LineKind};
+pub use meter::{Aggregation, LatePolicy, Meter, MeterSpec, PropertyFilter, QuantityError};
+pub use metering::{Accumulator, EventView, Group, MeasureError, Measured, MeterWindow, Selection};
+pub use model_spec::{ModelSpec, ModelType, TierSpec};
 pub use money::{AmountError, Currency, Money};
-pub use period::{BillingCycle, BillingPeriod, Cadence, Interval, Proration};
-pub use plan::{Plan, PlanSpec, Price, PriceKind, PriceModel, Tier, Timing};
-pub use rating::{Rating, Step, rate};
+pub use one_off::{OneOffLine, OneOffLineSpec};
+pub use period::{BillingPeriod, NotProration, Proration};
+pub use plan::{Plan, PlanSpec, TrialUsage};
+pub use price::{Price, PriceKind, PriceSpec, Timing};
+pub use price_model::{Package, PercentTier, Percentage, PriceModel, Tier};
+pub use rating::{ChargedEvents, EventFee, Rated, Rating, Step, rate};
 pub use spec::SpecError;
 pub use subscription::{Start, Subscription, SubscriptionStatus};
-pub use tax::{TaxRate, TaxRateSpec};
+pub use tax::{TaxRate, TaxRateSpec, TaxRounding, tax_rates};
 pub use transition::ForbiddenTransition;
+pub use wallet::{RestoreError, Wallet, WalletUse, apply_credits, restore_credits};

@@ -1,8 +1,8 @@
-//! Meters: what a usage event adds to a quantity.
+//! Meters: what a usage event reports, and which events count.
 //!
-//! Knows one event at a time; adding them up over a window is the store's.
+//! Knows one event at a time; what many of them come to is [`crate::metering`]'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,11 @@ use crate::{
     spec::{check_key, check_name},
 };
 
+/// Properties by which a meter or a price looks at events.
+const MAX_FILTERS: usize = 20;
+/// Values of a filter: more are a property of their own.
+const MAX_FILTER_VALUES: usize = 100;
+
 /// How events become a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,6 +26,65 @@ pub enum Aggregation {
     Count,
     /// The sum of a property.
     Sum,
+    /// The largest value of a property; zero without events.
+    Max,
+    /// The value of a property in the last event, by its own time.
+    Latest,
+    /// The number of different values of a property.
+    UniqueCount,
+    /// The running sum of a property, averaged over the period's time.
+    WeightedSum,
+}
+
+/// What becomes of an event that is reported after its period was billed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatePolicy {
+    /// The next invoice has a line for what it changes.
+    #[default]
+    Adjust,
+    /// It is kept, and never billed.
+    Ignore,
+}
+
+/// Events whose property has one of some values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PropertyFilter {
+    /// The property that is looked at.
+    pub property: String,
+    /// What it may be.
+    pub values: Vec<String>,
+}
+
+impl PropertyFilter {
+    /// Whether an event with these properties passes; one without the property does not.
+    #[must_use]
+    pub fn passes(&self, properties: &BTreeMap<String, String>) -> bool {
+        properties.get(&self.property).is_some_and(|value| self.values.contains(value))
+    }
+}
+
+/// Checks filters at `filters`.
+///
+/// # Errors
+/// A [`SpecError`] for too many, a name that is none, one property twice, or no value.
+pub(crate) fn check_filters(filters: &[PropertyFilter]) -> Result<(), SpecError> {
+    if filters.len() > MAX_FILTERS {
+        return Err(SpecError::new("filters", format!("must be at most {MAX_FILTERS}")));
+    }
+    let mut properties = BTreeSet::new();
+    for (index, filter) in filters.iter().enumerate() {
+        let path = |field: &str| format!("filters[{index}].{field}");
+        check_name(&path("property"), Some(&filter.property))?;
+        if !properties.insert(&filter.property) {
+            return Err(SpecError::new(path("property"), format!("`{}` is used twice", filter.property)));
+        }
+        if filter.values.is_empty() || filter.values.len() > MAX_FILTER_VALUES {
+            return Err(SpecError::new(path("values"), format!("must be 1 to {MAX_FILTER_VALUES} values")));
+        }
+    }
+    Ok(())
 }
 
 /// The body of a meter, as clients write it.
@@ -34,9 +98,18 @@ pub struct MeterSpec {
     pub name: Option<String>,
     /// How its events become a quantity.
     pub aggregation: Aggregation,
-    /// The property that is summed; for `sum` only.
+    /// The property that is looked at; for a count there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_property: Option<String>,
+    /// The events that count: those that pass every filter.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<PropertyFilter>,
+    /// Whether its value is carried into the next period.
+    #[serde(default)]
+    pub recurring: bool,
+    /// What becomes of late events.
+    #[serde(default)]
+    pub late_policy: LatePolicy,
 }
 
 /// A valid meter.
@@ -73,19 +146,51 @@ impl Meter {
         &self.0
     }
 
-    /// What an event with these properties adds.
+    /// How its events become a quantity.
+    #[must_use]
+    pub fn aggregation(&self) -> Aggregation {
+        self.0.aggregation
+    }
+
+    /// Whether its value is carried into the next period.
+    #[must_use]
+    pub fn is_recurring(&self) -> bool {
+        self.0.recurring
+    }
+
+    /// What becomes of late events.
+    #[must_use]
+    pub fn late_policy(&self) -> LatePolicy {
+        self.0.late_policy
+    }
+
+    /// Whether an event with these properties counts.
+    #[must_use]
+    pub fn counts(&self, properties: &BTreeMap<String, String>) -> bool {
+        self.0.filters.iter().all(|filter| filter.passes(properties))
+    }
+
+    /// What an event with these properties reports: its value, or 1 where the events themselves or different texts are
+    /// counted; nothing if it does not count.
     ///
     /// # Errors
-    /// When the property to be summed is missing or no decimal.
+    /// When the property that is looked at is missing or no decimal.
     pub fn quantity(&self, properties: &BTreeMap<String, String>) -> Result<Decimal, QuantityError> {
-        match (self.0.aggregation, &self.0.value_property) {
-            (Aggregation::Sum, Some(name)) => {
-                let text = properties.get(name).ok_or_else(|| QuantityError::Missing(name.clone()))?;
-                decimal::parse(text).map_err(|rule| QuantityError::NotDecimal { property: name.clone(), rule })
-            }
-            // A sum without a property is not a valid meter.
-            _ => Ok(Decimal::ONE),
+        if !self.counts(properties) {
+            return Ok(Decimal::ZERO);
         }
+        // Any aggregation but a count has a property, or it is not a valid meter.
+        let Some(name) = &self.0.value_property else { return Ok(Decimal::ONE) };
+        let text = properties.get(name).ok_or_else(|| QuantityError::Missing(name.clone()))?;
+        if self.0.aggregation == Aggregation::UniqueCount {
+            return Ok(Decimal::ONE);
+        }
+        decimal::parse(text).map_err(|rule| QuantityError::NotDecimal { property: name.clone(), rule })
+    }
+
+    /// The text of the property that is looked at.
+    pub(crate) fn text<'a>(&self, properties: &'a BTreeMap<String, String>) -> Option<&'a str> {
+        self.0.value_property.as_ref().and_then(|name| properties.get(name)).map(String::as_str)
     }
 }
 
@@ -96,10 +201,12 @@ impl TryFrom<MeterSpec> for Meter {
         check_key("key", &spec.key)?;
         check_name("name", spec.name.as_deref())?;
         check_name("value_property", spec.value_property.as_deref())?;
+        check_filters(&spec.filters)?;
         match (spec.aggregation, &spec.value_property) {
-            (Aggregation::Sum, None) => Err(SpecError::new("value_property", "is required for a sum")),
             (Aggregation::Count, Some(_)) => Err(SpecError::new("value_property", "means nothing for a count")),
-            _ => Ok(Self(spec)),
+            (Aggregation::Count, None) | (_, Some(_)) => Ok(Self(spec)),
+            (Aggregation::Sum, None) => Err(SpecError::new("value_property", "is required for a sum")),
+            (_, None) => Err(SpecError::new("value_property", "is required: it is what the meter looks at")),
         }
     }
 }
@@ -112,11 +219,13 @@ impl From<Meter> for MeterSpec {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn meter(aggregation: Aggregation, value_property: Option<&str>) -> Result<Meter, SpecError> {
-        let value_property = value_property.map(ToOwned::to_owned);
-        MeterSpec { key: "lines".to_owned(), name: None, aggregation, value_property }.try_into()
+        let spec = json!({ "key": "lines", "aggregation": aggregation, "value_property": value_property });
+        serde_json::from_value::<MeterSpec>(spec).unwrap().try_into()
     }
 
     fn quantity(meter: &Meter, value: &str) -> Result<Decimal, QuantityError> {

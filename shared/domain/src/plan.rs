@@ -1,109 +1,32 @@
-//! Plans and prices: what is charged, when and by which model.
+//! Plans: what a customer subscribes to, and in which periods it is billed.
 //!
 //! `PlanSpec` is the body that clients write; a [`Plan`] is one whose rules hold. It is stored and frozen in the same shape.
 
 use std::{collections::BTreeSet, num::NonZeroU16};
 
-use jiff::civil::Date;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BillingCycle, Cadence, Currency, Interval, SpecError, decimal,
+    Currency, Every, Interval, Meter, Price, PriceSpec, SpecError,
     spec::{check_key, check_name},
 };
 
 /// Prices of a plan: more would not fit an invoice that a person reads.
 const MAX_PRICES: usize = 100;
-/// Tiers of a price.
-const MAX_TIERS: usize = 100;
-/// Longest period, in months: ten years, beyond which nobody bills.
-const MAX_PERIOD_MONTHS: u16 = 120;
+/// Longest period, in years: beyond that nobody bills.
+const MAX_PERIOD_YEARS: u16 = 10;
+/// Longest trial, in days: as long as the longest period.
+const MAX_TRIAL_DAYS: u16 = MAX_PERIOD_YEARS * 365;
 
-/// What a price is charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What usage in a trial costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PriceKind {
-    /// Once a period.
-    Fixed,
-    /// The subscription's quantity.
-    Licensed,
-    /// A meter's value.
-    Usage,
-}
-
-/// When a price is billed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Timing {
-    /// At the start of its period.
-    Advance,
-    /// After the end of its period.
-    Arrears,
-}
-
-/// A range of quantities with its price. It begins where the one before ends; the last one is open-ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tier {
-    /// The last unit in it.
-    #[serde(with = "decimal::option")]
-    pub up_to: Option<Decimal>,
-    /// Price of each unit in it, in major units.
-    #[serde(default, with = "decimal")]
-    pub unit_amount: Decimal,
-    /// Charged once when it is entered, in major units.
-    #[serde(default, with = "decimal")]
-    pub flat_amount: Decimal,
-}
-
-/// How a quantity becomes an amount of major units.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum PriceModel {
-    /// The same amount whatever the quantity.
-    Flat {
-        /// In major units.
-        #[serde(with = "decimal")]
-        amount: Decimal,
-    },
-    /// The quantity times an amount.
-    PerUnit {
-        /// In major units.
-        #[serde(with = "decimal")]
-        unit_amount: Decimal,
-    },
-    /// Each unit at its own tier's price, plus the flat amounts of the tiers entered.
-    Graduated {
-        /// Ascending, without gaps.
-        tiers: Vec<Tier>,
-    },
-}
-
-/// One price of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// Unique in the plan.
-    pub key: String,
-    /// Shown on invoices; the key if left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// What it is charged for.
-    pub kind: PriceKind,
-    /// When it is billed.
-    pub timing: Timing,
-    /// Key of the meter; for usage only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub meter: Option<String>,
-    /// Least amount a period, in proportion in a part of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_amount_minor: Option<i64>,
-    /// Most amount a period, in proportion in a part of one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_amount_minor: Option<i64>,
-    /// How the quantity becomes an amount.
-    pub model: PriceModel,
+pub enum TrialUsage {
+    /// Nothing.
+    #[default]
+    Free,
+    /// What it costs after it.
+    Billed,
 }
 
 /// The body of a plan, as clients write it.
@@ -122,8 +45,17 @@ pub struct PlanSpec {
     /// Intervals in a period.
     #[serde(default = "one")]
     pub interval_count: NonZeroU16,
+    /// Days before fixed fees and commitment begin.
+    #[serde(default)]
+    pub trial_days: u16,
+    /// What usage in them costs.
+    #[serde(default)]
+    pub trial_usage: TrialUsage,
+    /// Least amount of a whole period's lines, in minor units; 0 is none.
+    #[serde(default)]
+    pub minimum_commitment_minor: i64,
     /// In the order of an invoice's lines.
-    pub prices: Vec<Price>,
+    pub prices: Vec<PriceSpec>,
 }
 
 fn one() -> NonZeroU16 {
@@ -133,151 +65,172 @@ fn one() -> NonZeroU16 {
 /// A plan whose rules hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "PlanSpec", into = "PlanSpec")]
-pub struct Plan(PlanSpec);
+pub struct Plan {
+    /// Its models are written in full.
+    spec: PlanSpec,
+    /// The spec's, in its order.
+    prices: Vec<Price>,
+}
 
 impl Plan {
     /// Its key, unique per tenant.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.0.key
+        &self.spec.key
     }
 
     /// The currency of all its prices.
     #[must_use]
     pub fn currency(&self) -> Currency {
-        self.0.currency
+        self.spec.currency
+    }
+
+    /// The length of its period.
+    #[must_use]
+    pub fn every(&self) -> Every {
+        Every { interval: self.spec.interval, count: self.spec.interval_count }
+    }
+
+    /// Days before fixed fees and commitment begin.
+    #[must_use]
+    pub fn trial_days(&self) -> u16 {
+        self.spec.trial_days
+    }
+
+    /// What usage in a trial costs.
+    #[must_use]
+    pub fn trial_usage(&self) -> TrialUsage {
+        self.spec.trial_usage
+    }
+
+    /// Least amount of a whole period's lines, in minor units; 0 is none.
+    #[must_use]
+    pub fn minimum_commitment_minor(&self) -> i64 {
+        self.spec.minimum_commitment_minor
     }
 
     /// Its prices, in the order of an invoice's lines.
     #[must_use]
     pub fn prices(&self) -> &[Price] {
-        &self.0.prices
+        &self.prices
     }
 
-    /// How a subscription that starts on a local day is billed.
+    /// One of its prices.
     #[must_use]
-    pub fn cadence(&self, start: Date, cycle: BillingCycle) -> Cadence {
-        Cadence::starting(start, (self.0.interval, self.0.interval_count), cycle)
+    pub fn price(&self, key: &str) -> Option<&Price> {
+        self.prices.iter().find(|price| price.key == key)
     }
 
     /// What a line for one of its prices is called: "Pro, Base".
     #[must_use]
     pub fn describe(&self, price: &Price) -> String {
-        let name = |name: &Option<String>, key: &str| name.clone().unwrap_or_else(|| title(key));
-        format!("{}, {}", name(&self.0.name, &self.0.key), name(&price.name, &price.key))
+        format!("{}, {}", self.title(), price.name.clone().unwrap_or_else(|| title(&price.key)))
+    }
+
+    /// What the line for its commitment is called: "Pro, minimum commitment".
+    #[must_use]
+    pub fn describe_commitment(&self) -> String {
+        format!("{}, minimum commitment", self.title())
+    }
+
+    fn title(&self) -> String {
+        self.spec.name.clone().unwrap_or_else(|| title(&self.spec.key))
     }
 
     /// Keys of the meters it bills, each once.
     pub fn meters(&self) -> impl Iterator<Item = &str> {
-        let keys: BTreeSet<&str> = self.0.prices.iter().filter_map(|price| price.meter.as_deref()).collect();
+        let keys: BTreeSet<&str> = self.prices.iter().filter_map(|price| price.meter.as_deref()).collect();
         keys.into_iter()
+    }
+
+    /// Whether the meters it bills exist and give what its models rate; `meter` finds one by its key.
+    ///
+    /// # Errors
+    /// A [`SpecError`] at `prices[i].meter` for one that does not exist, or is no sum under a percentage.
+    pub fn check_meters<'a>(&self, meter: impl Fn(&str) -> Option<&'a Meter>) -> Result<(), SpecError> {
+        for (index, price) in self.prices.iter().enumerate() {
+            let Some(key) = &price.meter else { continue };
+            let found = meter(key).ok_or_else(|| SpecError::new("meter", format!("`{key}` is no meter")));
+            found.and_then(|meter| price.check_meter(meter)).map_err(|error| error.below(&path_of(index)))?;
+        }
+        Ok(())
     }
 
     /// What clients see.
     #[must_use]
     pub fn spec(&self) -> &PlanSpec {
-        &self.0
+        &self.spec
     }
 }
 
 impl TryFrom<PlanSpec> for Plan {
     type Error = SpecError;
 
-    fn try_from(spec: PlanSpec) -> Result<Self, SpecError> {
+    fn try_from(mut spec: PlanSpec) -> Result<Self, SpecError> {
         check_key("key", &spec.key)?;
         check_name("name", spec.name.as_deref())?;
-        let longest = match spec.interval {
-            Interval::Month => MAX_PERIOD_MONTHS,
-            Interval::Year => MAX_PERIOD_MONTHS / 12,
-        };
-        if spec.interval_count.get() > longest {
-            return Err(SpecError::new("interval_count", format!("must be between 1 and {longest}")));
-        }
+        check_period(&spec)?;
         if spec.prices.is_empty() || spec.prices.len() > MAX_PRICES {
             return Err(SpecError::new("prices", format!("must be 1 to {MAX_PRICES} prices")));
         }
+        let mut prices = Vec::with_capacity(spec.prices.len());
         let mut keys = BTreeSet::new();
-        for (index, price) in spec.prices.iter().enumerate() {
-            let path = format!("prices[{index}]");
-            check_price(price).map_err(|error| error.below(&path))?;
-            if !keys.insert(&price.key) {
-                return Err(SpecError::new(format!("{path}.key"), format!("`{}` is used twice", price.key)));
+        for (index, written) in spec.prices.iter_mut().enumerate() {
+            let below = |error: SpecError| error.below(&path_of(index));
+            let price = Price::try_from(written.clone()).map_err(below)?;
+            if !keys.insert(price.key.clone()) {
+                return Err(below(SpecError::new("key", format!("`{}` is used twice", price.key))));
             }
+            check_interval(&price, Every { interval: spec.interval, count: spec.interval_count }).map_err(below)?;
+            written.model = price.model.clone().into();
+            prices.push(price);
         }
-        Ok(Self(spec))
+        Ok(Self { spec, prices })
     }
 }
 
 impl From<Plan> for PlanSpec {
     fn from(plan: Plan) -> Self {
-        plan.0
+        plan.spec
     }
 }
 
+fn path_of(index: usize) -> String {
+    format!("prices[{index}]")
+}
+
 /// A key as a person would write it: `api_calls` is "Api calls".
-fn title(key: &str) -> String {
+pub(crate) fn title(key: &str) -> String {
     let words = key.replace(['_', '-'], " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-fn check_price(price: &Price) -> Result<(), SpecError> {
-    check_key("key", &price.key)?;
-    check_name("name", price.name.as_deref())?;
-    match (price.kind, &price.meter) {
-        (PriceKind::Usage, None) => return Err(SpecError::new("meter", "is required for usage")),
-        (PriceKind::Usage, Some(_)) if price.timing == Timing::Advance => {
-            return Err(SpecError::new("timing", "must be arrears: usage is known after its period"));
-        }
-        (PriceKind::Fixed | PriceKind::Licensed, Some(_)) => {
-            return Err(SpecError::new("meter", "means nothing unless the kind is usage"));
-        }
-        _ => {}
+fn check_period(spec: &PlanSpec) -> Result<(), SpecError> {
+    let a_year = match spec.interval {
+        Interval::Day => 365,
+        Interval::Week => 52,
+        Interval::Month => 12,
+        Interval::Quarter => 4,
+        Interval::Year => 1,
+    };
+    let longest = a_year * MAX_PERIOD_YEARS;
+    if spec.interval_count.get() > longest {
+        return Err(SpecError::new("interval_count", format!("must be between 1 and {longest}")));
     }
-    check_limits(price)?;
-    match &price.model {
-        PriceModel::Flat { amount } => not_negative("model.amount", *amount),
-        PriceModel::PerUnit { unit_amount } => not_negative("model.unit_amount", *unit_amount),
-        PriceModel::Graduated { tiers } => check_tiers(tiers),
+    if spec.trial_days > MAX_TRIAL_DAYS {
+        return Err(SpecError::new("trial_days", format!("must be between 0 and {MAX_TRIAL_DAYS}")));
     }
-}
-
-fn check_limits(price: &Price) -> Result<(), SpecError> {
-    let limits = [("min_amount_minor", price.min_amount_minor), ("max_amount_minor", price.max_amount_minor)];
-    if let Some((name, _)) = limits.iter().find(|(_, limit)| limit.is_some_and(|limit| limit < 0)) {
-        return Err(SpecError::new(*name, "must not be negative"));
-    }
-    if price.min_amount_minor.zip(price.max_amount_minor).is_some_and(|(least, most)| least > most) {
-        return Err(SpecError::new("min_amount_minor", "must not be above max_amount_minor"));
+    if spec.minimum_commitment_minor < 0 {
+        return Err(SpecError::new("minimum_commitment_minor", "must not be negative"));
     }
     Ok(())
 }
 
-fn not_negative(path: impl Into<String>, amount: Decimal) -> Result<(), SpecError> {
-    if amount.is_sign_negative() && !amount.is_zero() {
-        return Err(SpecError::new(path, "must not be negative"));
+/// A price's own period fits into every one of the plan's, even the longest of its into the shortest of the plan's.
+fn check_interval(price: &Price, plan: Every) -> Result<(), SpecError> {
+    if price.interval.is_none_or(|own| plan.covers(Every::one(own))) {
+        return Ok(());
     }
-    Ok(())
-}
-
-fn check_tiers(tiers: &[Tier]) -> Result<(), SpecError> {
-    if tiers.is_empty() || tiers.len() > MAX_TIERS {
-        return Err(SpecError::new("model.tiers", format!("must be 1 to {MAX_TIERS} tiers")));
-    }
-    let mut below = Decimal::ZERO;
-    for (index, tier) in tiers.iter().enumerate() {
-        let path = |field: &str| format!("model.tiers[{index}].{field}");
-        not_negative(path("unit_amount"), tier.unit_amount)?;
-        not_negative(path("flat_amount"), tier.flat_amount)?;
-        match (tier.up_to, index + 1 == tiers.len()) {
-            (None, true) => {}
-            (None, false) => return Err(SpecError::new(path("up_to"), "may be null in the last tier only")),
-            (Some(_), true) => return Err(SpecError::new(path("up_to"), "must be null in the last tier")),
-            (Some(up_to), false) if up_to <= below => {
-                return Err(SpecError::new(path("up_to"), format!("must be above {below}")));
-            }
-            (Some(up_to), false) => below = up_to,
-        }
-    }
-    Ok(())
+    Err(SpecError::new("interval", "must not be longer than the plan's period"))
 }

@@ -1,4 +1,6 @@
-//! Rule violations in what clients write, named by path.
+//! Rule violations in what clients write, named by path, and the rules that many bodies share.
+
+use rust_decimal::Decimal;
 
 /// Longest key: keys stand in ids, metrics and mails.
 const MAX_KEY_BYTES: usize = 64;
@@ -14,12 +16,14 @@ pub struct SpecError {
 }
 
 impl SpecError {
-    pub(crate) fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
+    /// A rule that is violated at `path`.
+    pub fn new(path: impl Into<String>, rule: impl Into<String>) -> Self {
         Self { path: path.into(), rule: rule.into() }
     }
 
     /// The same violation, seen from the object that contains it at `parent`.
-    pub(crate) fn below(self, parent: &str) -> Self {
+    #[must_use]
+    pub fn below(self, parent: &str) -> Self {
         Self { path: format!("{parent}.{}", self.path), rule: self.rule }
     }
 }
@@ -45,4 +49,12 @@ pub(crate) fn check_name(path: &str, name: Option<&str>) -> Result<(), SpecError
         return Ok(());
     }
     Err(SpecError::new(path, format!("must be one line of 1 to {MAX_NAME_CHARS} characters")))
+}
+
+/// What is charged is never negative: credits have their own ways.
+pub(crate) fn check_not_negative(path: impl Into<String>, number: Decimal) -> Result<(), SpecError> {
+    if number.is_sign_negative() && !number.is_zero() {
+        return Err(SpecError::new(path, "must not be negative"));
+    }
+    Ok(())
 }

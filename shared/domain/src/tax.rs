@@ -1,4 +1,7 @@
-//! Tax: a rate, and how an invoice's tax is allotted to its lines.
+//! Tax: rates, and the exact tax on a line.
+//!
+//! Owns neither the net amounts nor how the invoice's tax is allotted to its lines. **Invariant:** rates are never compounded:
+//! the tax by one is no base of another's.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -7,6 +10,8 @@ use crate::{AmountError, Exact, SpecError, decimal, spec::check_name};
 
 /// Digits after the point of a percentage: 9.975 exists, finer is a mistake.
 const MAX_PERCENT_DECIMALS: u32 = 6;
+/// Rates on one line: a country, a state, a county, a city and a few districts.
+const MAX_RATES: usize = 10;
 
 /// The body of a tax rate, as clients write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,32 +42,47 @@ impl TaxRate {
         self.0.percent
     }
 
-    fn of(&self, net_minor: i64) -> Exact {
-        Exact::from(net_minor) * Exact::from(self.0.percent) * Exact::from(Decimal::new(1, 2))
+    fn of(&self, net_minor: &Exact) -> Exact {
+        net_minor.clone() * Exact::from(self.0.percent) * Exact::from(Decimal::new(1, 2))
     }
+}
 
-    /// The tax on lines of these net amounts, all in minor units, line by line. The lines' taxes sum to the rounded sum of
-    /// the exact ones: each is rounded down, and what is missing goes to the largest remainders, ties in line order.
-    ///
-    /// # Errors
-    /// `Overflow` beyond 64 bits.
-    pub(crate) fn allot(&self, net_minor: &[i64]) -> Result<Vec<i64>, AmountError> {
-        let net = net_minor.iter().try_fold(0_i64, |sum, &net| sum.checked_add(net)).ok_or(AmountError::Overflow)?;
-        let mut missing = self.of(net).round_half_up()?;
-        let mut taxes = Vec::with_capacity(net_minor.len());
-        let mut rests = Vec::with_capacity(net_minor.len());
-        for (line, &net) in net_minor.iter().enumerate() {
-            let (tax, rest) = self.of(net).floor_and_rest()?;
-            missing = missing.checked_sub(tax).ok_or(AmountError::Overflow)?;
-            taxes.push(tax);
-            rests.push((rest, line));
-        }
-        rests.sort_by(|(rest, line), (other, next)| other.cmp(rest).then(line.cmp(next)));
-        for (_, (_, line)) in (0..missing).zip(rests) {
-            taxes[line] += 1;
-        }
-        Ok(taxes)
+/// Where an invoice's tax is rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaxRounding {
+    /// Once, the sum of the exact taxes.
+    #[default]
+    Invoice,
+    /// The tax of each line by each rate.
+    Line,
+}
+
+/// The tax on a line of this net amount, in minor units: each rate on the same base, none on another. Exact, or rounded by
+/// rate where taxes are rounded by line.
+///
+/// # Errors
+/// `Overflow` when a rounded tax is beyond 64 bits.
+pub(crate) fn tax(net_minor: &Exact, rates: &[TaxRate], rounding: TaxRounding) -> Result<Exact, AmountError> {
+    let taxes = rates.iter().map(|rate| rate.of(net_minor));
+    match rounding {
+        TaxRounding::Invoice => Ok(taxes.sum()),
+        TaxRounding::Line => taxes.map(|tax| tax.round_half_up().map(Exact::from)).sum(),
     }
+}
+
+/// The rates of a body's field `path`.
+///
+/// # Errors
+/// [`SpecError`] that names the rate, such as `tax_rates[1].percent`.
+pub fn tax_rates(path: &str, specs: Vec<TaxRateSpec>) -> Result<Vec<TaxRate>, SpecError> {
+    if specs.len() > MAX_RATES {
+        return Err(SpecError::new(path, format!("must be at most {MAX_RATES} rates")));
+    }
+    let rate = |(index, spec): (usize, TaxRateSpec)| {
+        TaxRate::try_from(spec).map_err(|error| error.below(&format!("{path}[{index}]")))
+    };
+    specs.into_iter().enumerate().map(rate).collect()
 }
 
 impl TryFrom<TaxRateSpec> for TaxRate {
@@ -93,27 +113,24 @@ mod tests {
         TaxRateSpec { name: "VAT".to_owned(), percent: percent.parse().unwrap() }.try_into()
     }
 
-    fn allot(percent: &str, net_minor: &[i64]) -> Vec<i64> {
-        rate(percent).unwrap().allot(net_minor).unwrap()
+    fn taxed(percents: &[&str], nets: &[&str], rounding: TaxRounding) -> Vec<String> {
+        let rates: Vec<TaxRate> = percents.iter().map(|percent| rate(percent).unwrap()).collect();
+        nets.iter().map(|net| tax(&net.parse().unwrap(), &rates, rounding).unwrap().to_string()).collect()
     }
 
     #[test]
-    fn the_invoices_tax_is_rounded_once_and_allotted_by_largest_remainder() {
-        // Eight times 0.4 is 3.2: the first three lines bear it.
-        assert_eq!(allot("40", &[1; 8]), [1, 1, 1, 0, 0, 0, 0, 0]);
-        // 6.45 + 72.6 = 79.05: rounded by line it would be 6 + 73 as well, by remainder the second takes the rest.
-        assert_eq!(allot("15", &[43, 484]), [6, 73]);
-        assert_eq!(allot("10", &[4, 9, 9]), [0, 1, 1]);
-        // Worked example pro-002.
-        assert_eq!(allot("20", &[3871]), [774]);
-        // Worked example coupon-003.
-        assert_eq!(allot("8.25", &[7000]), [578]);
+    fn rates_apply_to_the_same_base() {
+        assert_eq!(taxed(&["5", "10"], &["8100"], TaxRounding::Invoice), ["1215"]);
+        assert_eq!(taxed(&[], &["8100"], TaxRounding::Line), ["0"]);
+        assert_eq!(taxed(&["9.975"], &["1/3", "-100"], TaxRounding::Invoice), ["0.03325", "-9.975"]);
     }
 
     #[test]
-    fn credits_are_taxed_alike() {
-        assert_eq!(allot("25", &[-19333]), [-4833]);
-        assert_eq!(allot("15", &[-1, -1, -1]), [-1 + 1, 0, 0]);
+    fn by_line_each_rate_is_rounded() {
+        assert_eq!(taxed(&["15"], &["43", "484"], TaxRounding::Line), ["6", "73"]);
+        // Twice 0.5 is 1 + 1, not 1.
+        assert_eq!(taxed(&["5", "5"], &["10", "-10"], TaxRounding::Line), ["2", "-2"]);
+        assert_eq!(taxed(&["5", "5"], &["10", "-10"], TaxRounding::Invoice), ["1", "-1"]);
     }
 
     #[test]
@@ -125,8 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn a_tax_that_does_not_fit_is_an_error() {
-        assert_eq!(rate("20").unwrap().allot(&[i64::MAX, 1]), Err(AmountError::Overflow));
-        assert_eq!(rate("100").unwrap().allot(&[i64::MAX]), Ok(vec![i64::MAX]));
+    fn a_rate_in_a_list_is_named_by_its_place() {
+        let spec = |percent: &str| TaxRateSpec { name: "VAT".to_owned(), percent: percent.parse().unwrap() };
+        assert_eq!(tax_rates("tax_rates", vec![spec("1"), spec("101")]).unwrap_err().path, "tax_rates[1].percent");
+        assert_eq!(tax_rates("tax_rates", vec![spec("1"); MAX_RATES + 1]).unwrap_err().path, "tax_rates");
+        assert_eq!(tax_rates("tax_rates", vec![spec("1"), spec("1")]).unwrap().len(), 2);
     }
 }

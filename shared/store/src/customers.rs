@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Currency, TaxRate, Zone};
+use domain::{Currency, TaxRate, TaxRounding, Taxes, Zone};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,21 @@ pub struct Customer {
     pub email: String,
     pub currency: Currency,
     pub timezone: Zone,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tax_rate: Option<TaxRate>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tax_rates: Vec<TaxRate>,
+    #[serde(default)]
+    pub tax_rounding: TaxRounding,
     /// The gateway's token for the customer's payment method; without one nothing is collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
     pub metadata: BTreeMap<String, String>,
 }
 record!(Customer, "customers", revised);
+
+impl Customer {
+    /// How its invoices are taxed.
+    #[must_use]
+    pub fn taxes(&self) -> Taxes {
+        Taxes { rates: self.tax_rates.clone(), rounding: self.tax_rounding }
+    }
+}

@@ -9,11 +9,12 @@ fn body(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, body)| body)
 }
 
-/// The invoice of a subscription at a boundary. Begins with the date, so that a run's inserts stay together in the index;
-/// `letter` tells reasons apart that may fall on one date.
+/// The invoice of a subscription at a boundary, or for an action at a revision. Begins with the date, so that a run's inserts
+/// stay together in the index; `letter` tells reasons apart that may fall on one date.
 #[must_use]
-pub fn invoice_id(boundary: Date, letter: char, subscription: &str) -> String {
-    format!("inv_{}{letter}{}", boundary.strftime("%Y%m%d"), body(subscription))
+pub fn invoice_id((day, revision): (Date, Option<i64>), letter: char, subscription: &str) -> String {
+    let revision = revision.map_or_else(String::new, |revision| format!("{revision}_"));
+    format!("inv_{}{letter}{revision}{}", day.strftime("%Y%m%d"), body(subscription))
 }
 
 /// Attempt `number` (from 1) to collect an invoice; it is also the gateway's idempotency key, for ever.

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{DateTime, Document, doc};
-use domain::UsageWindow;
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use mongodb::error::ErrorKind;
 use rust_decimal::Decimal;
@@ -32,6 +31,12 @@ pub struct UsageEvent {
     #[serde(with = "quantity")]
     pub quantity: Decimal,
     pub properties: BTreeMap<String, String>,
+    /// Stored id of the event that this one corrects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// Stored id of the event that corrects this one, which then counts no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
 }
 record!(UsageEvent, "usage_events");
 
@@ -47,7 +52,8 @@ impl UsageEvent {
     #[must_use]
     pub fn same_content(&self, other: &Self) -> bool {
         let same_instant = DateTime::from_jiff(self.timestamp) == DateTime::from_jiff(other.timestamp);
-        same_instant && Self { created: other.created, timestamp: other.timestamp, ..self.clone() } == *other
+        let (created, timestamp, replaced_by) = (other.created, other.timestamp, other.replaced_by.clone());
+        same_instant && Self { created, timestamp, replaced_by, ..self.clone() } == *other
     }
 }
 
@@ -62,13 +68,14 @@ pub enum Insertion {
     Conflicting,
 }
 
-/// The usage asked for: of a customer, on some meters, in a window.
+/// The usage asked for: of a customer, on a meter, in a half-open window.
 #[derive(Clone, Debug)]
 pub struct UsageQuery {
     pub customer: String,
-    /// Keys of meters.
-    pub meters: Vec<String>,
-    pub window: UsageWindow,
+    /// Key of the meter.
+    pub meter: String,
+    pub from: Timestamp,
+    pub to: Timestamp,
 }
 
 /// Usage by customer and meter key; `Corrupt` where a sum exceeds 28 digits.
@@ -109,6 +116,24 @@ impl Store {
         Ok(outcome)
     }
 
+    /// The events that any of the queries may count, each of a query's customer and meter, in time order: by customer, meter,
+    /// timestamp, time of receipt and id. Events may lie outside the windows where a customer has several.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn usage_events(
+        &self,
+        tenant: &str,
+        queries: &[UsageQuery],
+    ) -> Result<impl Stream<Item = Result<UsageEvent, StoreError>> + use<>, StoreError> {
+        let mut filter = envelope(tenant, queries);
+        let meters: BTreeSet<&str> = queries.iter().map(|query| query.meter.as_str()).collect();
+        filter.insert("meter", doc! { "$in": Vec::from_iter(meters) });
+        let order = doc! { "customer": 1, "meter": 1, "timestamp": 1, "created": 1, "_id": 1 };
+        let events = self.collection::<UsageEvent>().find(filter).sort(order).await?;
+        Ok(events.map_err(StoreError::from))
+    }
+
     /// Sums usage for many customers in one round trip, each in its own window, as (customer, meter key) -> quantity. A meter
     /// of a customer is asked for once at most. A sum that cannot be held exactly is an error of its own, so that it does not
     /// keep the others from being billed.
@@ -136,12 +161,13 @@ impl Store {
 /// range of ids keeps the scan to them also where `$in` alone is not turned into index bounds.
 fn envelope(tenant: &str, queries: &[UsageQuery]) -> Document {
     let customers: BTreeSet<&str> = queries.iter().map(|query| query.customer.as_str()).collect();
-    let from = queries.iter().map(|query| query.window.from).min();
-    let to = queries.iter().map(|query| query.window.to).max();
+    let from = queries.iter().map(|query| query.from).min();
+    let to = queries.iter().map(|query| query.to).max();
     doc! {
         "tenant": tenant,
         "customer": { "$gte": customers.first(), "$lte": customers.last(), "$in": Vec::from_iter(&customers) },
         "timestamp": { "$gte": from, "$lt": to },
+        "replaced_by": null,
     }
 }
 
@@ -152,11 +178,9 @@ fn in_own_window(queries: &[UsageQuery]) -> Document {
     let mut from = Vec::new();
     let mut to = Vec::new();
     for query in queries {
-        for meter in &query.meters {
-            keys.push(format!("{}:{meter}", query.customer));
-            from.push(DateTime::from_jiff(query.window.from));
-            to.push(DateTime::from_jiff(query.window.to));
-        }
+        keys.push(format!("{}:{}", query.customer, query.meter));
+        from.push(DateTime::from_jiff(query.from));
+        to.push(DateTime::from_jiff(query.to));
     }
     let position = doc! { "$indexOfArray": [ keys, { "$concat": ["$customer", ":", "$meter"] } ] };
     doc! { "$let": {

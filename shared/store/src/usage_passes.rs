@@ -3,10 +3,8 @@
 //! **Invariant:** it is inserted, shrunk and deleted in transactions that also write its chunk, so that it exists exactly
 //! while the chunk stands at this pass.
 
-use std::collections::BTreeMap;
-
+use domain::Usage;
 use jiff::civil::Date;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::record::record;
@@ -29,6 +27,6 @@ record!(UsagePass, "usage_passes", revised);
 pub struct UsagePassEntry {
     pub subscription: String,
     pub boundary: Date,
-    /// Meter key -> quantity.
-    pub usage: BTreeMap<String, Decimal>,
+    /// Price key -> what was used, by group.
+    pub usage: Usage,
 }

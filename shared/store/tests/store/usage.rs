@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::UsageWindow;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use store::{Insertion, Store, UsageEvent, UsageQuery};
@@ -22,12 +21,13 @@ fn event(id: &str, customer: &str, (meter, quantity): (&str, &str), timestamp: T
         timestamp,
         quantity: quantity.parse().unwrap(),
         properties: BTreeMap::from([("lines".to_owned(), quantity.to_owned())]),
+        replaces: None,
+        replaced_by: None,
     }
 }
 
-fn query(customer: &str, meters: &[&str], (from, to): (&str, &str)) -> UsageQuery {
-    let meters = meters.iter().map(|meter| (*meter).to_owned()).collect();
-    UsageQuery { customer: customer.to_owned(), meters, window: UsageWindow { from: at(from), to: at(to) } }
+fn query(customer: &str, meter: &str, (from, to): (&str, &str)) -> UsageQuery {
+    UsageQuery { customer: customer.to_owned(), meter: meter.to_owned(), from: at(from), to: at(to) }
 }
 
 async fn insert(store: &Store, events: &[UsageEvent]) {
@@ -72,9 +72,10 @@ async fn each_customer_has_its_own_window(store: &Store) {
     insert(store, &[other_tenant]).await;
 
     let queries = [
-        query("cus_a", &["calls", "lines"], ("02-01T00:00:00", "03-01T00:00:00")),
-        query("cus_b", &["calls"], ("03-01T00:00:00", "04-01T00:00:00")),
-        query("cus_d", &["calls"], ("01-01T00:00:00", "12-01T00:00:00")),
+        query("cus_a", "calls", ("02-01T00:00:00", "03-01T00:00:00")),
+        query("cus_a", "lines", ("02-01T00:00:00", "03-01T00:00:00")),
+        query("cus_b", "calls", ("03-01T00:00:00", "04-01T00:00:00")),
+        query("cus_d", "calls", ("01-01T00:00:00", "12-01T00:00:00")),
     ];
     assert_eq!(sums(store, &queries).await, ["cus_a calls 2", "cus_a lines 7", "cus_b calls 1"]);
     assert_eq!(sums(store, &[]).await, [""; 0]);
@@ -100,7 +101,7 @@ async fn sums_are_exact_or_an_error_of_their_own(store: &Store) {
     insert(store, &large).await;
 
     let window = ("02-01T00:00:00", "03-01T00:00:00");
-    let queries = ["cus_a", "cus_b", "cus_c", "cus_d"].map(|customer| query(customer, &["lines"], window));
+    let queries = ["cus_a", "cus_b", "cus_c", "cus_d"].map(|customer| query(customer, "lines", window));
     let expected = [
         "cus_a lines 999999999999999.300000000001",
         "cus_b lines -2.5",

@@ -1,0 +1,63 @@
+//! Pauses: days that are not billed.
+
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+
+use crate::{BillingPeriod, ForbiddenTransition, Plan, Subscription, SubscriptionStatus, Zone};
+
+/// Days that are not billed: those on which the subscription is paused, but not the day on which it resumes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pause {
+    pub from: Date,
+    /// None while it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
+    /// The day up to which what was billed in advance has been credited.
+    pub settled_to: Date,
+}
+
+impl Pause {
+    fn days_in(&self, period: BillingPeriod) -> i64 {
+        let until = self.until.map_or(period.end, |until| until.min(period.end));
+        BillingPeriod { start: self.from.max(period.start), end: until }.days().max(0)
+    }
+}
+
+impl Subscription {
+    /// Pauses it: from this local day on, nothing is billed. Periods do not move.
+    ///
+    /// # Errors
+    /// [`ForbiddenTransition`] unless it is trialing, active or past due.
+    pub fn pause(&mut self, at: Timestamp, zone: &Zone) -> Result<(), ForbiddenTransition> {
+        self.transition_to(SubscriptionStatus::Paused)?;
+        let from = zone.date_of(at);
+        self.pauses.push(Pause { from, until: None, settled_to: from });
+        Ok(())
+    }
+
+    /// Whether a pause lasts.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pauses.last().is_some_and(|pause| pause.until.is_none())
+    }
+
+    /// Days of a period on which it is billed.
+    pub(crate) fn billed_days(&self, period: BillingPeriod) -> i64 {
+        let paused: i64 = self.pauses.iter().map(|pause| pause.days_in(period)).sum();
+        period.days().max(0) - paused
+    }
+
+    /// The local days of pauses that touch a period, for leaving out their usage.
+    pub(crate) fn paused_in(&self, period: BillingPeriod) -> impl Iterator<Item = BillingPeriod> {
+        self.pauses.iter().filter(move |pause| pause.days_in(period) > 0).map(move |pause| BillingPeriod {
+            start: pause.from.max(period.start),
+            end: pause.until.map_or(period.end, |until| until.min(period.end)),
+        })
+    }
+
+    /// Forgets pauses that ended before every window under way on a day.
+    pub(crate) fn forget_pauses(&mut self, day: Date, plan: &Plan) {
+        let windows = plan.prices().iter().map(|price| price.every(plan)).chain([plan.every()]);
+        let Some(before) = windows.map(|every| self.window(every, day).from).min() else { return };
+        self.pauses.retain(|pause| pause.until.is_none_or(|until| until > before));
+    }
+}

@@ -1,0 +1,53 @@
+//! The states of a subscription.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a subscription stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// In its trial: fixed fees are not charged yet.
+    Trialing,
+    /// Billed and paid.
+    Active,
+    /// Billed, but a payment failed for good.
+    PastDue,
+    /// Billed as drafts only.
+    Unpaid,
+    /// Not billed until resumed.
+    Paused,
+    /// Over.
+    Cancelled,
+}
+
+impl SubscriptionStatus {
+    /// All states.
+    pub const ALL: [Self; 6] =
+        [Self::Trialing, Self::Active, Self::PastDue, Self::Unpaid, Self::Paused, Self::Cancelled];
+
+    /// Its wire name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trialing => "trialing",
+            Self::Active => "active",
+            Self::PastDue => "past_due",
+            Self::Unpaid => "unpaid",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The states that this one can become.
+    #[must_use]
+    pub fn successors(self) -> &'static [Self] {
+        match self {
+            Self::Trialing => &[Self::Active, Self::PastDue, Self::Paused, Self::Cancelled],
+            Self::Active => &[Self::PastDue, Self::Unpaid, Self::Paused, Self::Cancelled],
+            Self::PastDue => &[Self::Active, Self::Unpaid, Self::Paused, Self::Cancelled],
+            Self::Unpaid => &[Self::Active, Self::Cancelled],
+            Self::Paused => &[Self::Trialing, Self::Active, Self::PastDue, Self::Cancelled],
+            Self::Cancelled => &[],
+        }
+    }
+}
