@@ -7,6 +7,7 @@ mod jobs;
 mod operator;
 mod queues;
 mod roles;
+mod simulate;
 mod terminal;
 
 use std::process::ExitCode;
@@ -16,6 +17,9 @@ use clap::{Parser, Subcommand};
 /// Jobs are many short lives of small things, across threads: it saves a sixth of the time of a worker.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Status of a command whose input is wrong, as of one whose arguments are.
+const BAD_INPUT: u8 = 2;
 
 /// Ratchet: billing for SaaS companies, driven by a job queue.
 #[derive(Debug, Parser)]
@@ -54,6 +58,8 @@ enum Command {
     Dlq(dlq::DlqArgs),
     /// Prints the OpenAPI document.
     Openapi,
+    /// Prints the invoices of a scenario, a story in JSON, without any server.
+    Simulate(simulate::SimulateArgs),
     /// Runs nineteen months of billing on real usage data, through every part of the product, and checks the result.
     Demo(demo::DemoArgs),
 }
@@ -65,7 +71,7 @@ async fn main() -> ExitCode {
         Err(error) if terminal::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ratchet: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<simulate::BadScenario>() { ExitCode::from(BAD_INPUT) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -90,6 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             println!("{}", api::openapi_json()?);
             Ok(())
         }
+        Command::Simulate(args) => simulate::run(&args),
         Command::Demo(args) => demo::run(args).await,
     }
 }

@@ -108,6 +108,11 @@ fn coloured() -> bool {
     std::env::var_os("NO_COLOR").is_none() && io::stdout().is_terminal()
 }
 
+/// How the text of invoices is shown here.
+pub(crate) fn style() -> simulation::Style {
+    if coloured() { simulation::Style::Ansi } else { simulation::Style::Plain }
+}
+
 /// Prints a line.
 ///
 /// # Errors

@@ -4,3 +4,4 @@ mod dead_letters;
 mod harness;
 mod jobs;
 mod queues;
+mod simulate;

@@ -20,7 +20,7 @@ use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-pub use adjustment::{LateUsage, adjustment};
+pub use adjustment::{Adjusted, BilledUsage, LateUsage, adjustment};
 pub use upgrade::is_upgrade;
 pub use usage::{UsageWindow, Used, usage_windows};
 

@@ -1,7 +1,8 @@
-//! Tests of the billing core as its users see it: scenarios with snapshots, laws for any input, the rules of bodies.
+//! Tests of the billing core as its users see it: laws for any input, the rules of bodies.
 
 mod laws;
+mod models;
 mod plan_bodies;
-mod scenarios;
-mod simulation;
+mod rating_laws;
 mod subscriptions;
+mod totals_laws;
