@@ -101,7 +101,8 @@ async fn subscribe(app: &App, start: Timestamp) {
         email: "customer@example.com".to_owned(),
         currency: "usd".parse().unwrap(),
         timezone: "UTC".parse().unwrap(),
-        tax_rate: None,
+        tax_rates: Vec::new(),
+        tax_rounding: domain::TaxRounding::default(),
         payment_method: None,
         metadata: BTreeMap::new(),
     };

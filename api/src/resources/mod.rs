@@ -17,6 +17,7 @@ mod payments;
 mod plan_body;
 mod plans;
 mod queues;
+mod simulations;
 mod subscriptions;
 mod test_clocks;
 mod usage_events;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(payments::routes())
         .merge(billing_runs::routes())
         .merge(test_clocks::routes())
+        .merge(simulations::routes())
         .merge(queues::routes())
         .merge(jobs::routes())
         .merge(dead_letters::routes())

@@ -113,7 +113,7 @@ async fn a_broken_rule_is_named_and_leaves_no_trace() {
         ("/v1/customers", with(&ada, "name", json!(" ")), 422, "rule_violated", "/name"),
         ("/v1/customers", with(&ada, "currency", json!("doubloon")), 400, "invalid_body", "/currency"),
         ("/v1/customers", with(&ada, "timezone", json!("Mars/Olympus")), 400, "invalid_body", "/timezone"),
-        ("/v1/customers", with(&ada, "tax_rates", json!([rate, rate])), 422, "rule_violated", "/tax_rates"),
+        ("/v1/customers", with(&ada, "tax_rates", json!(vec![rate; 11])), 422, "rule_violated", "/tax_rates"),
         (
             "/v1/customers",
             with(&ada, "tax_rates", json!([{ "name": "VAT", "percent": "101" }])),

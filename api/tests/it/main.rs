@@ -9,5 +9,6 @@ mod idempotency;
 mod lists;
 mod queues;
 mod sign_in;
+mod simulations;
 mod usage;
 mod work;

@@ -63,8 +63,7 @@ pub async fn change_subscription(
             desk.bill(&Occasion::Change { at: time.now, to, quantities, proration }).await?;
         }
         When::PeriodEnd => {
-            let scheduled =
-                desk.record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities);
+            let scheduled = desk.record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities);
             scheduled.map_err(|error| BillingError::rule("invalid_subscription", "", error.to_string()))?;
         }
     }

@@ -82,7 +82,11 @@ pub(crate) async fn find_plan(store: &Store, tenant: &str, named: &str) -> Resul
 ///
 /// # Errors
 /// `Rule` when the currencies differ, or a meter of the plan is billed for the customer already.
-pub(crate) fn check_terms(customer: &Customer, plan: &PlanVersion, live: &[SubscriptionRecord]) -> Result<(), BillingError> {
+pub(crate) fn check_terms(
+    customer: &Customer,
+    plan: &PlanVersion,
+    live: &[SubscriptionRecord],
+) -> Result<(), BillingError> {
     if customer.currency != plan.plan.currency() {
         let detail = format!("the plan is in {}, the customer pays in {}", plan.plan.currency(), customer.currency);
         return Err(BillingError::rule("currency_mismatch", "/plan", detail));

@@ -131,7 +131,11 @@ async fn load(
     let customers = by_id(store.find_all::<Customer>(tenant, &customer_ids).await?, |customer| &customer.id);
     let plans = |record: &SubscriptionRecord| {
         let subscription = &record.subscription;
-        [Some(subscription.plan()), subscription.scheduled_plan()].into_iter().flatten().map(ToOwned::to_owned).collect::<Vec<_>>()
+        [Some(subscription.plan()), subscription.scheduled_plan()]
+            .into_iter()
+            .flatten()
+            .map(ToOwned::to_owned)
+            .collect::<Vec<_>>()
     };
     let plan_ids: Vec<String> = Vec::from_iter(subscriptions.values().flat_map(plans).collect::<BTreeSet<_>>());
     let plans = by_id(store.find_all::<PlanVersion>(tenant, &plan_ids).await?, |plan| &plan.id);
@@ -193,7 +197,8 @@ fn bill_entry(
     decided.unit.replace(&mut record)?;
     if let Some(content) = bill.invoice {
         let subscription = record.id.as_str();
-        let issue = Issue { customer, subscription, boundary: entry.boundary, revision: None, content, chunk: Some(chunk) };
+        let issue =
+            Issue { customer, subscription, boundary: entry.boundary, revision: None, content, chunk: Some(chunk) };
         let invoice = issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue)?;
         decided.issued.push(invoice.content.amount_due());
     }

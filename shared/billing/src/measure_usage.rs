@@ -27,14 +27,17 @@ pub(crate) type Outcomes = Vec<Result<Usage, String>>;
 ///
 /// # Errors
 /// Store errors.
-pub(crate) async fn measure_usage(store: &Store, tenant: &str, wanted: &[Wanted<'_>]) -> Result<Outcomes, BillingError> {
+pub(crate) async fn measure_usage(
+    store: &Store,
+    tenant: &str,
+    wanted: &[Wanted<'_>],
+) -> Result<Outcomes, BillingError> {
     let mut outcomes: Outcomes = wanted.iter().map(|_| Ok(Usage::new())).collect();
     if wanted.iter().all(|one| one.windows.is_empty()) {
         return Ok(outcomes);
     }
     let meters = store.meters(tenant).await?;
-    let meters: BTreeMap<&str, &Meter> =
-        meters.iter().map(|record| (record.meter.key(), &record.meter)).collect();
+    let meters: BTreeMap<&str, &Meter> = meters.iter().map(|record| (record.meter.key(), &record.meter)).collect();
     let (summed, folded) = split(wanted, &meters, &mut outcomes);
     let sums = store.usage(tenant, &queries(&summed)).await?;
     for one in &summed {

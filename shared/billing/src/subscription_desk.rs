@@ -131,7 +131,9 @@ impl<'a> SubscriptionDesk<'a> {
 pub(crate) fn refusal(error: domain::BillingError) -> BillingError {
     let detail = error.to_string();
     match error {
-        domain::BillingError::State(_) | domain::BillingError::Over => BillingError::State { code: "invalid_state", detail },
+        domain::BillingError::State(_) | domain::BillingError::Over => {
+            BillingError::State { code: "invalid_state", detail }
+        }
         _ => BillingError::rule("not_billable", "", detail),
     }
 }

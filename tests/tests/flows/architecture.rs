@@ -8,20 +8,33 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use flows::root;
 
 /// Each package of the workspace, with those of the workspace it may depend on.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     ("domain", &[]),
+    ("simulation", &["domain"]),
     ("queue", &[]),
     ("store", &["domain"]),
     ("gateways", &["domain"]),
     ("billing", &["domain", "store", "gateways", "queue"]),
     ("app", &["domain", "store", "gateways", "queue", "billing"]),
-    ("api", &["domain", "store", "gateways", "queue", "billing", "app"]),
+    ("api", &["domain", "simulation", "store", "gateways", "queue", "billing", "app"]),
     ("workers", &["domain", "store", "gateways", "queue", "billing", "app"]),
     ("scheduler", &["domain", "store", "gateways", "queue", "billing", "app"]),
     ("sandbox-gateway", &[]),
     (
         "ratchet",
-        &["domain", "store", "gateways", "queue", "billing", "app", "api", "workers", "scheduler", "sandbox-gateway"],
+        &[
+            "domain",
+            "simulation",
+            "store",
+            "gateways",
+            "queue",
+            "billing",
+            "app",
+            "api",
+            "workers",
+            "scheduler",
+            "sandbox-gateway",
+        ],
     ),
     ("bench", &["queue", "services"]),
     ("services", &[]),

@@ -86,7 +86,8 @@ impl World {
             email: format!("{id}@example.com"),
             currency: "usd".parse().unwrap(),
             timezone: "UTC".parse().unwrap(),
-            tax_rate: None,
+            tax_rates: Vec::new(),
+            tax_rounding: domain::TaxRounding::default(),
             payment_method: Some(token.to_owned()),
             metadata: BTreeMap::new(),
         };

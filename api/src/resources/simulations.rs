@@ -1,0 +1,46 @@
+//! `/v1/simulations`: a story in JSON, told by the billing core on a simulated clock. Reads and writes nothing.
+
+use axum::Json;
+use domain::SpecError;
+use serde::Serialize;
+use serde_json::Value;
+use simulation::{Output, Scenario, simulate};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    http::{json::StrictJson, openapi::WriteProblems, problem::Problem},
+    problems::rule_of_spec,
+    read::Reader,
+    state::GatewayState,
+};
+
+/// What a scenario results in: `invoices`, `credit_notes`, `subscriptions` and the `customer`'s credit.
+#[derive(Debug, Serialize, ToSchema)]
+struct Simulation {
+    /// Always `simulation`.
+    #[schema(value_type = String, example = "simulation")]
+    object: &'static str,
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    output: Output,
+}
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::new().routes(routes!(create_simulation))
+}
+
+/// Simulates a scenario: `customer`, `meters`, `coupons`, `plans`, `timeline` and `until`, as `ratchet simulate` reads it.
+/// Nothing is stored.
+#[utoipa::path(post, path = "/v1/simulations", tag = "catalogue", request_body = Object,
+    responses((status = 200, body = Simulation), WriteProblems))]
+async fn create_simulation(Reader(caller): Reader, body: StrictJson<Value>) -> Result<Json<Simulation>, Problem> {
+    caller.require("plans:read")?;
+    let text = body.value.to_string();
+    // A long story takes a while; other requests go on meanwhile.
+    let told = tokio::task::spawn_blocking(move || simulate(&Scenario::parse(text.as_bytes())?)).await;
+    let told = told.map_err(|_| Problem::internal())?;
+    let output = told.map_err(|error| rule_of_spec("", &SpecError::new(error.path, error.rule)))?;
+    Ok(Json(Simulation { object: "simulation", output }))
+}
