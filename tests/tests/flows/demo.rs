@@ -14,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use bson::doc;
+use domain::InvoiceContent;
 use flows::{Services, binary};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,6 +27,8 @@ const ACCOUNTS: &str = "240";
 const TABLE: &str = include_str!("demo_table.txt");
 /// Longer than any demo of these accounts takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// Invoices of these accounts.
+const INVOICES: usize = 2_849;
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running `ratchet demo --once`.
@@ -175,7 +180,33 @@ fn a_second_demo_changes_nothing() -> Result<()> {
     let second = Demo::start(&services, folder.path(), &[])?.table()?;
     assert_eq!(comparable(&second), TABLE);
     assert!(second.contains("0 new charges, 0 new mails"), "{second}");
+    assert_eq!(recomputed(&services)?, INVOICES);
     Ok(())
+}
+
+/// Recomputes every invoice from its frozen inputs, to the same bytes, and counts them.
+fn recomputed(services: &Services) -> Result<usize> {
+    #[derive(serde::Deserialize)]
+    struct Issued {
+        number: String,
+        content: InvoiceContent,
+    }
+    let environment = services.environment();
+    let (_, uri) = environment.iter().find(|(name, _)| *name == "MONGODB_URI").context("no MongoDB")?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let database = mongodb::Client::with_uri_str(uri).await?.database("ratchet_demo");
+        let mut invoices = database.collection::<Issued>("invoices").find(doc! {}).await?;
+        let mut count = 0;
+        while let Some(Issued { number, content }) = invoices.try_next().await? {
+            let again = content.recompute().with_context(|| number.clone())?;
+            ensure!(
+                serde_json::to_string(&again)? == serde_json::to_string(&content)?,
+                "{number} comes out differently"
+            );
+            count += 1;
+        }
+        Ok(count)
+    })
 }
 
 #[test]
