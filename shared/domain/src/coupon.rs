@@ -111,6 +111,18 @@ impl Coupon {
         self.name.as_deref().unwrap_or(&self.key)
     }
 
+    /// Keys of the prices that it is limited to; none for all lines.
+    #[must_use]
+    pub fn prices(&self) -> &[String] {
+        &self.prices
+    }
+
+    /// Keys of the plans that it is limited to; none for all.
+    #[must_use]
+    pub fn plans(&self) -> &[String] {
+        &self.plans
+    }
+
     /// What it takes off.
     #[must_use]
     pub fn off(&self) -> CouponOff {

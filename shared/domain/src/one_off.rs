@@ -7,8 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AmountError, BillingPeriod, Currency, LineInputs, LineItem, LineKind, SpecError, TaxRate, TaxRateSpec,
-    decimal,
+    AmountError, BillingPeriod, Currency, LineInputs, LineItem, LineKind, SpecError, TaxRate, TaxRateSpec, decimal,
     plan::title,
     spec::{check_key, check_name},
     tax::tax_rates,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Billable, BillingError, Draft, Metered, Occasion};
-use crate::{BillingPeriod, ChargedEvents, Exact, Group, Measured, MeterWindow, Price, PriceKind};
+use crate::{BillingPeriod, ChargedEvents, Exact, Group, Measured, MeterWindow, Price, PriceKind, Proration};
 
 /// What was used of a price, by one group if it has groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,10 @@ pub struct UsageWindow {
     /// Half-open, like every period. The first one begins at the instant of the start, and a change splits it at its
     /// instant, although fees count whole days.
     pub window: MeterWindow,
+    /// The local days that a line for it covers.
+    pub period: BillingPeriod,
+    /// The part that these are of a full period.
+    pub proration: Option<Proration>,
     /// Half-open spans of pauses, in which events do not count.
     pub paused: Vec<(Timestamp, Timestamp)>,
 }
@@ -70,17 +74,16 @@ pub fn usage_windows(billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result
     let nothing = Metered::default();
     let mut draft = Draft::new(billable, occasion, &nothing)?;
     let day = draft.now.date;
-    let ends: Box<dyn Fn(&Draft<'_>, &Price) -> bool> = match occasion {
-        Occasion::Boundary { .. } => Box::new(|draft, price| draft.window_ends(price, day)),
-        Occasion::Change { to, .. } if to.0 == billable.subscription.plan() => Box::new(|_, _| false),
-        Occasion::Change { .. } => Box::new(|_, _| true),
-        Occasion::Cancel { .. } => {
-            draft.end_tomorrow();
-            Box::new(|_, _| true)
-        }
-        Occasion::Resume { .. } => Box::new(|_, _| false),
+    if matches!(occasion, Occasion::Cancel { .. }) {
+        draft.end_tomorrow();
+    }
+    let ends = |price: &Price| match occasion {
+        Occasion::Boundary { .. } => draft.window_ends(price, day),
+        Occasion::Change { to, .. } => to.0 != billable.subscription.plan(),
+        Occasion::Cancel { .. } => true,
+        Occasion::Resume { .. } => false,
     };
-    let prices = billable.plan.prices().iter().filter(|price| price.kind == PriceKind::Usage && ends(&draft, price));
+    let prices = billable.plan.prices().iter().filter(|price| price.kind == PriceKind::Usage && ends(price));
     Ok(prices.filter_map(|price| draft.usage_window(price)).collect())
 }
 
@@ -90,19 +93,21 @@ impl Draft<'_> {
         let (subscription, zone) = (&self.subscription, self.billable.zone);
         let since = subscription.plan_since;
         let from = if part.start == since.date { since.at } else { subscription.turns_at(part.start, zone) };
-        let span = |days: BillingPeriod| (zone.start_of_day(days.start), zone.start_of_day(days.end));
-        let (full_from, full_to) = span(full);
+        let (full_from, full_to) = (zone.start_of_day(full.start), zone.start_of_day(full.end));
+        let window = MeterWindow {
+            from: from.min(self.now.at),
+            to: self.now.at,
+            full_from,
+            full_to,
+            carried_from: subscription.start_at(),
+        };
         Some(UsageWindow {
+            period: part,
+            proration: Proration::of_days(subscription.billed_days(part), full),
             price: price.key.clone(),
             meter: price.meter.clone()?,
-            window: MeterWindow {
-                from: from.min(self.now.at),
-                to: self.now.at,
-                full_from,
-                full_to,
-                carried_from: subscription.start_at(),
-            },
-            paused: subscription.paused_in(part).map(span).collect(),
+            window,
+            paused: subscription.paused_in(&window, zone),
         })
     }
 }

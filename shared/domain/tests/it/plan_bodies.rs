@@ -306,7 +306,7 @@ fn a_prices_own_period_fits_into_the_plans() {
         let mut body = usage(json!({ "interval": own }));
         (body["interval"], body["interval_count"]) = (json!(interval), json!(count));
         let plan = Plan::try_from(serde_json::from_value::<PlanSpec>(body).unwrap());
-        plan.map(|plan| plan.prices()[0].every(&plan).0)
+        plan.map(|plan| plan.prices()[0].every(&plan).interval)
     };
     assert_eq!(fits("month", "year", 1), Ok(Interval::Month));
     assert_eq!(fits("month", "month", 1), Ok(Interval::Month));
