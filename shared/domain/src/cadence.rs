@@ -147,12 +147,6 @@ impl Anchor {
         Ok(())
     }
 
-    /// The first boundary of an anniversary cycle; everything before it is a stub. A calendar has none.
-    #[must_use]
-    pub fn first_boundary(self) -> Option<Date> {
-        (self.cycle == BillingCycle::Anniversary).then_some(self.date)
-    }
-
     /// The grid of periods of a length.
     #[must_use]
     pub fn cadence(self, every: Every) -> Cadence {
@@ -231,4 +225,184 @@ fn clamped(date: Date, day: i8) -> Date {
 fn monday(date: Date) -> Date {
     let days = i64::from(date.weekday().to_monday_zero_offset());
     date.saturating_sub(Span::new().days(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    fn every(interval: Interval, count: u16) -> Every {
+        Every { interval, count: NonZeroU16::new(count).unwrap() }
+    }
+
+    fn anniversary(first: &str, every: Every) -> Cadence {
+        Anchor::new(date(first), BillingCycle::Anniversary, None).cadence(every)
+    }
+
+    fn calendar(first: &str, every: Every) -> Cadence {
+        Anchor::new(date(first), BillingCycle::Calendar, None).cadence(every)
+    }
+
+    fn boundaries(cadence: Cadence, after: &str, count: usize) -> Vec<String> {
+        let next = |day: &Date| Some(cadence.next_boundary(*day));
+        std::iter::successors(Some(date(after)), next).skip(1).take(count).map(|day| day.to_string()).collect()
+    }
+
+    #[test]
+    fn sched_001_an_anchor_on_the_31st_returns_to_the_31st() {
+        let monthly = anniversary("2022-12-31", Every::one(Interval::Month));
+        assert_eq!(
+            boundaries(monthly, "2022-12-31", 15),
+            [
+                "2023-01-31",
+                "2023-02-28",
+                "2023-03-31",
+                "2023-04-30",
+                "2023-05-31",
+                "2023-06-30",
+                "2023-07-31",
+                "2023-08-31",
+                "2023-09-30",
+                "2023-10-31",
+                "2023-11-30",
+                "2023-12-31",
+                "2024-01-31",
+                "2024-02-29",
+                "2024-03-31",
+            ]
+        );
+    }
+
+    #[test]
+    fn sched_003_an_anchor_on_february_28_does_not_stick_to_the_months_end() {
+        let monthly = anniversary("2022-02-28", Every::one(Interval::Month));
+        let days = boundaries(monthly, "2022-12-31", 12);
+        let expected: Vec<String> = (1..=12).map(|month| format!("2023-{month:02}-28")).collect();
+        assert_eq!(days, expected);
+    }
+
+    #[test]
+    fn sched_006_an_anchor_on_january_31_bills_on_the_last_day_of_shorter_months() {
+        let from = |anchor| boundaries(anniversary(anchor, Every::one(Interval::Month)), anchor, 3);
+        assert_eq!(from("2023-01-31"), ["2023-02-28", "2023-03-31", "2023-04-30"]);
+        assert_eq!(from("2024-01-31"), ["2024-02-29", "2024-03-31", "2024-04-30"]);
+    }
+
+    #[test]
+    fn sched_011_the_first_boundary_is_the_first_such_day_on_or_after_the_start() {
+        for (start, day, first) in [
+            ("2012-01-16", 17, "2012-01-17"),
+            ("2012-02-16", 30, "2012-02-29"),
+            ("2012-01-31", 30, "2012-02-29"),
+            ("2012-02-16", 14, "2012-03-14"),
+            ("2012-07-16", 15, "2012-08-15"),
+            ("2012-03-02", 3, "2012-03-03"),
+            ("2012-03-03", 3, "2012-03-03"),
+            ("2012-03-04", 3, "2012-04-03"),
+        ] {
+            let day = AnchorDay::try_from(day).unwrap();
+            let anchor = Anchor::new(date(start), BillingCycle::Anniversary, Some(day));
+            let before = date(start).yesterday().unwrap().to_string();
+            assert_eq!(boundaries(anchor.cadence(Every::one(Interval::Month)), &before, 1), [first], "{start}");
+        }
+    }
+
+    #[test]
+    fn a_leap_day_bills_february_28_in_common_years() {
+        let yearly = anniversary("2024-02-29", Every::one(Interval::Year));
+        assert_eq!(boundaries(yearly, "2024-02-29", 4), ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]);
+    }
+
+    #[test]
+    fn days_and_weeks_are_counted_from_the_anchor() {
+        let ten_days = anniversary("2024-02-25", every(Interval::Day, 10));
+        assert_eq!(boundaries(ten_days, "2024-02-25", 3), ["2024-03-06", "2024-03-16", "2024-03-26"]);
+        let fortnights = anniversary("2024-02-28", every(Interval::Week, 2));
+        assert_eq!(boundaries(fortnights, "2024-02-28", 2), ["2024-03-13", "2024-03-27"]);
+        let quarters = anniversary("2023-11-30", Every::one(Interval::Quarter));
+        assert_eq!(boundaries(quarters, "2023-11-30", 3), ["2024-02-29", "2024-05-30", "2024-08-30"]);
+    }
+
+    #[test]
+    fn a_calendar_has_its_own_boundaries_and_several_months_are_counted_from_january() {
+        let monthly = calendar("2024-02-15", Every::one(Interval::Month));
+        assert_eq!(boundaries(monthly, "2024-02-15", 2), ["2024-03-01", "2024-04-01"]);
+        let weekly = calendar("2024-02-15", Every::one(Interval::Week));
+        assert_eq!(boundaries(weekly, "2024-02-15", 2), ["2024-02-19", "2024-02-26"]);
+        let daily = calendar("2024-02-15", Every::one(Interval::Day));
+        assert_eq!(boundaries(daily, "2024-02-15", 2), ["2024-02-16", "2024-02-17"]);
+        let yearly = calendar("2024-02-15", Every::one(Interval::Year));
+        assert_eq!(boundaries(yearly, "2024-02-15", 2), ["2025-01-01", "2026-01-01"]);
+        for every in [every(Interval::Month, 3), Every::one(Interval::Quarter)] {
+            assert_eq!(
+                boundaries(calendar("2024-02-15", every), "2024-02-15", 3),
+                ["2024-04-01", "2024-07-01", "2024-10-01"]
+            );
+        }
+        let half_years = calendar("2024-08-15", every(Interval::Quarter, 2));
+        assert_eq!(boundaries(half_years, "2024-08-15", 2), ["2025-01-01", "2025-07-01"]);
+    }
+
+    #[test]
+    fn windows_step_backwards_too() {
+        let monthly = anniversary("2024-03-31", Every::one(Interval::Month));
+        let window = monthly.window_containing(date("2024-02-10"));
+        assert_eq!((window.start, window.end), (date("2024-01-31"), date("2024-02-29")));
+        let ten_days = anniversary("2024-03-31", every(Interval::Day, 10));
+        let window = ten_days.window_containing(date("2024-03-20"));
+        assert_eq!((window.start, window.end), (date("2024-03-11"), date("2024-03-21")));
+    }
+
+    #[test]
+    fn several_weeks_or_days_have_no_calendar_and_only_months_an_anchor_day() {
+        let refused = |cycle, day: Option<u8>, every| {
+            let day = day.map(|day| AnchorDay::try_from(day).unwrap());
+            Anchor::check(cycle, day, every).err().map(|error| error.path)
+        };
+        for interval in [Interval::Day, Interval::Week] {
+            assert_eq!(refused(BillingCycle::Calendar, None, every(interval, 1)), None);
+            assert_eq!(refused(BillingCycle::Calendar, None, every(interval, 2)).as_deref(), Some("billing_cycle"));
+            assert_eq!(refused(BillingCycle::Anniversary, None, every(interval, 2)), None);
+            assert_eq!(refused(BillingCycle::Anniversary, Some(1), every(interval, 1)).as_deref(), Some("anchor_day"));
+        }
+        for interval in [Interval::Month, Interval::Quarter, Interval::Year] {
+            assert_eq!(refused(BillingCycle::Calendar, None, every(interval, 2)), None);
+            assert_eq!(refused(BillingCycle::Anniversary, Some(31), every(interval, 2)), None);
+            assert_eq!(refused(BillingCycle::Calendar, Some(1), every(interval, 1)).as_deref(), Some("anchor_day"));
+        }
+    }
+
+    #[test]
+    fn an_anchor_day_is_a_day_of_a_month() {
+        assert_eq!([1, 31].map(|day| AnchorDay::try_from(day).map(u8::from)), [Ok(1), Ok(31)]);
+        assert_eq!([0, 32, 255].map(AnchorDay::try_from), [Err(NotAnchorDay); 3]);
+    }
+
+    #[test]
+    fn a_length_covers_those_that_fit_into_its_shortest() {
+        let covers = |long, short| every(Interval::Month, long).covers(every(Interval::Day, short));
+        assert!(covers(1, 28) && !covers(1, 29));
+        assert!(every(Interval::Day, 31).covers(Every::one(Interval::Month)));
+        assert!(!every(Interval::Day, 30).covers(Every::one(Interval::Month)));
+        assert!(Every::one(Interval::Quarter).covers(every(Interval::Month, 3)));
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_are_no_panic() {
+        for day in [Date::MIN, Date::MAX] {
+            for every in [every(Interval::Year, u16::MAX), every(Interval::Day, u16::MAX), Every::one(Interval::Week)] {
+                for cycle in [BillingCycle::Anniversary, BillingCycle::Calendar] {
+                    let cadence = Anchor::new(date("9000-01-31"), cycle, None).cadence(every);
+                    let window = cadence.window_containing(day);
+                    assert!(window.start <= window.end, "{every:?} {day}");
+                }
+            }
+        }
+        let longest = anniversary("9000-01-31", every(Interval::Year, u16::MAX));
+        assert_eq!(longest.next_boundary(Date::MAX), Date::MAX);
+    }
 }

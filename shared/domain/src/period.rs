@@ -75,7 +75,7 @@ impl FromStr for Proration {
         let (days, of_days) = text.split_once('/').ok_or(NotProration)?;
         let number = |text: &str| text.parse::<i64>().map_err(|_| NotProration);
         let (days, of_days) = (number(days)?, number(of_days)?);
-        if days >= 0 && of_days > 0 { Ok(Self { days, of_days }) } else { Err(NotProration) }
+        if days >= 0 && days <= of_days && of_days > 0 { Ok(Self { days, of_days }) } else { Err(NotProration) }
     }
 }
 
@@ -90,5 +90,26 @@ impl TryFrom<String> for Proration {
 impl From<Proration> for String {
     fn from(proration: Proration) -> Self {
         proration.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proration_is_written_unreduced() {
+        let period =
+            |start: &str, end: &str| BillingPeriod { start: start.parse().unwrap(), end: end.parse().unwrap() };
+        let full = period("2024-04-01", "2024-05-01");
+        let half = Proration::of(period("2024-04-16", "2024-05-01"), full).unwrap();
+        assert_eq!((half.to_string().as_str(), half.days()), ("15/30", (15, 30)));
+        assert_eq!((Proration::of_days(15, full), Proration::of_days(30, full)), (Some(half), None));
+        assert_eq!("15/30".parse(), Ok(half));
+        assert_eq!(serde_json::to_value(half).unwrap(), "15/30");
+        assert_eq!(Proration::of(full, full), None);
+        for text in ["", "15", "31/30", "-1/30", "0/0", "1/-30", "a/b"] {
+            assert_eq!(text.parse::<Proration>(), Err(NotProration));
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Advance: what is billed at the start of its window, or of the part of it that is provided.
 
-use std::collections::BTreeSet;
-
 use super::{BillingError, Draft};
 use crate::{BillingPeriod, LineItem, Price, Proration, Subscription, Timing, subscription::Paid};
 
@@ -10,20 +8,10 @@ impl Draft<'_> {
     pub(super) fn bill_advance(&mut self) -> Result<(), BillingError> {
         let plan = self.plan;
         for price in plan.prices().iter().filter(|price| price.timing == Timing::Advance) {
-            let paid = self.subscription.accounts.get(&price.key).and_then(|account| account.paid);
+            let paid = self.subscription.accounts.get(&price.key).and_then(|account| account.paid.as_ref());
             if paid.is_none_or(|paid| paid.until <= self.now.date) {
                 self.bill_ahead(price)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Bills the rest of the window again, for the prices whose quantity has changed.
-    pub(super) fn rebill_advance(&mut self, changed: &BTreeSet<String>) -> Result<(), BillingError> {
-        let plan = self.plan;
-        let in_advance = |price: &&Price| price.timing == Timing::Advance && changed.contains(&price.key);
-        for price in plan.prices().iter().filter(in_advance) {
-            self.bill_ahead(price)?;
         }
         Ok(())
     }
@@ -32,7 +20,7 @@ impl Draft<'_> {
     pub(super) fn waive_advance(&mut self) -> Result<(), BillingError> {
         for price in self.plan.prices().iter().filter(|price| price.timing == Timing::Advance) {
             if let Some((part, full)) = self.part_ahead(price) {
-                let paid = Paid { full, until: part.end, net_minor: 0, credited_minor: 0 };
+                let paid = Paid::nothing(full, part.end, self.quantity(price));
                 self.subscription.accounts.entry(price.key.clone()).or_default().paid = Some(paid);
             }
         }
@@ -55,11 +43,12 @@ impl Draft<'_> {
         let proration = Proration::of(part, full);
         let line = self.priced(price, self.subscription_line(price, part, proration))?;
         let billed_minor = line.amount_minor;
+        let quantity = line.quantity.clone();
         let account = self.subscription.accounts.entry(price.key.clone()).or_default();
-        let paid = account.paid.filter(|paid| paid.full == full);
-        account.paid = Some(Paid {
-            until: part.end,
-            ..paid.unwrap_or(Paid { full, until: part.end, net_minor: 0, credited_minor: 0 })
+        let paid = Paid::nothing(full, part.end, quantity);
+        account.paid = Some(match account.paid.take().filter(|before| before.full == full) {
+            Some(Paid { net_minor, credited_minor, .. }) => Paid { net_minor, credited_minor, ..paid },
+            None => paid,
         });
         let before = self.lines.len();
         self.push(line)?;

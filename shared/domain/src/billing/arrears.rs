@@ -9,9 +9,11 @@ use crate::{
 };
 
 impl Draft<'_> {
-    /// Whether a window of a price ends on a day.
+    /// Whether a window of a price ends on a day: by its cadence, or with the plan.
     pub(super) fn window_ends(&self, price: &Price, day: Date) -> bool {
-        self.turns(price.every(self.plan), day)
+        let last = day.yesterday().unwrap_or(Date::MIN);
+        let turns = || self.subscription.window(price.every(self.plan), last).full.end == day;
+        self.plan_ends(day) || (day > self.subscription.start.date && turns())
     }
 
     /// Bills the prices in arrears that are meant, up to today.
@@ -32,8 +34,7 @@ impl Draft<'_> {
     /// The part of a price's window that has not been billed yet and ends today; none if it has no day.
     pub(super) fn ended_part(&self, price: &Price) -> Option<(BillingPeriod, BillingPeriod)> {
         let (subscription, until) = (&self.subscription, self.now.date);
-        let last = until.yesterday().ok()?.max(subscription.start.date);
-        let window = subscription.window(price.every(self.plan), last);
+        let window = subscription.window(price.every(self.plan), subscription.last_day_before(until));
         let cut = subscription.accounts.get(&price.key).and_then(|account| account.cut);
         let mut from = window.from.max(subscription.plan_since.date);
         if price.kind != PriceKind::Usage || self.plan.trial_usage() == TrialUsage::Free {
@@ -77,8 +78,9 @@ impl Draft<'_> {
         let nothing = [Used::nothing()];
         let used = metered.usage.get(&price.key).map_or(&nothing[..], Vec::as_slice);
         let mut used_minor = 0_i64;
+        let no_day = proration.is_some_and(|part| part.days().0 == 0);
         for one in used {
-            if part.days() == 0 && one.quantity.is_zero() {
+            if no_day && one.quantity.is_zero() {
                 continue;
             }
             let line = self.usage_line(price, one, (part, proration), used_minor);

@@ -10,8 +10,7 @@ impl Draft<'_> {
     pub(super) fn bill_commitment(&mut self, until: Date) -> Result<(), BillingError> {
         let billed_minor = std::mem::take(&mut self.subscription.period_billed_minor);
         let minimum_commitment_minor = self.plan.minimum_commitment_minor();
-        let last = until.yesterday().unwrap_or(Date::MIN).max(self.subscription.start.date);
-        let window = self.subscription.window(self.plan.every(), last);
+        let window = self.subscription.window(self.plan.every(), self.subscription.last_day_before(until));
         let start = window.from.max(self.subscription.plan_since.date).max(self.subscription.fees_from());
         let part = BillingPeriod { start, end: until };
         let days = self.subscription.billed_days(part);

@@ -6,15 +6,18 @@
 use jiff::civil::Date;
 
 use super::{BillingError, Draft};
-use crate::{BillingPeriod, LineInputs, LineItem, LineKind, Price, Proration, Timing};
+use crate::{BillingPeriod, LineInputs, LineItem, LineKind, Price, Proration, Timing, subscription::Paid};
 
 impl Draft<'_> {
-    /// Credits the days from `from` on of what the meant prices were billed in advance.
+    /// Credits the days from `from` on of what the meant prices were billed in advance, which are then not billed any more.
     pub(super) fn credit_unused(&mut self, from: Date, meant: impl Fn(&str) -> bool) -> Result<(), BillingError> {
         let plan = self.plan;
         for price in plan.prices().iter().filter(|price| price.timing == Timing::Advance && meant(&price.key)) {
             if let Some(line) = self.credit(price, BillingPeriod { start: from, end: Date::MAX })? {
                 self.push(line)?;
+            }
+            if let Some(paid) = self.paid(price) {
+                paid.until = paid.until.min(from);
             }
         }
         Ok(())
@@ -40,15 +43,13 @@ impl Draft<'_> {
 
     /// The credit for those of these days that a price was billed for in advance; none if it comes to nothing.
     fn credit(&mut self, price: &Price, days: BillingPeriod) -> Result<Option<LineItem>, BillingError> {
-        let Some(paid) = self.subscription.accounts.get(&price.key).and_then(|account| account.paid) else {
-            return Ok(None);
-        };
+        let Some(paid) = self.paid(price).cloned() else { return Ok(None) };
         let unused = BillingPeriod { start: days.start.max(paid.full.start), end: days.end.min(paid.until) };
         if unused.days() <= 0 {
             return Ok(None);
         }
         let proration = Proration::of_days(unused.days(), paid.full);
-        let line = self.line(price, LineKind::Proration, self.quantity(price), (unused, proration));
+        let line = self.line(price, LineKind::Proration, paid.quantity.clone(), (unused, proration));
         let line = LineItem {
             description: format!("Unused time: {}", line.description),
             inputs: LineInputs::Credit {
@@ -63,9 +64,13 @@ impl Draft<'_> {
         if line.amount_minor == 0 {
             return Ok(None);
         }
-        if let Some(paid) = self.subscription.accounts.get_mut(&price.key).and_then(|account| account.paid.as_mut()) {
+        if let Some(paid) = self.paid(price) {
             paid.credited_minor = paid.credited_minor.saturating_sub(line.amount_minor);
         }
         Ok(Some(line))
+    }
+
+    fn paid(&mut self, price: &Price) -> Option<&mut Paid> {
+        self.subscription.accounts.get_mut(&price.key)?.paid.as_mut()
     }
 }

@@ -181,12 +181,15 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn new(billable: &Billable<'a>, occasion: &Occasion<'_>, metered: &'a Metered) -> Result<Self, BillingError> {
         let (plan, subscription) = (billable.plan, billable.subscription.clone());
+        // Where midnight happens twice, the clock shows a day again that has been billed.
+        let today = |at| {
+            let now = Moment::new(at, billable.zone);
+            Moment { date: now.date.max(subscription.billed_to), ..now }
+        };
         let (now, reason) = match *occasion {
             Occasion::Boundary { .. } => subscription.boundary(billable.zone)?,
-            Occasion::Change { at, .. } | Occasion::Resume { at } => {
-                (Moment::new(at, billable.zone), InvoiceReason::Change)
-            }
-            Occasion::Cancel { at, .. } => (Moment::new(at, billable.zone), InvoiceReason::Cancel),
+            Occasion::Change { at, .. } | Occasion::Resume { at } => (today(at), InvoiceReason::Change),
+            Occasion::Cancel { at, .. } => (today(at), InvoiceReason::Cancel),
         };
         subscription.must_live(SubscriptionStatus::Active)?;
         let (lines, in_advance) = (Vec::new(), Vec::new());
@@ -199,22 +202,29 @@ impl<'a> Draft<'a> {
         self.settle_pauses(day)?;
         self.take_credits();
         self.bill_arrears(Stint::Ends, |draft, price| draft.window_ends(price, day))?;
-        let turns = self.plan_turns(day);
+        let (turns, ends) = (self.plan_turns(day), self.plan_ends(day));
+        if ends {
+            self.credit_unused(day, |_| true)?;
+        }
         if turns {
             self.bill_commitment(day)?;
         }
-        if self.subscription.end.is_some_and(|end| end.date <= day) {
+        if self.is_over(day) {
             self.over();
             return self.issue();
         }
         self.end_trial(day)?;
-        let other_plan = self.subscription.scheduled_plan().is_some();
-        if turns && let Some(terms) = self.subscription.scheduled.take() {
-            self.take_terms(next_plan.unwrap_or(self.plan), terms)?;
-        }
         self.subscription.billed_to = day;
+        if turns && let Some(terms) = self.subscription.scheduled.take() {
+            if ends {
+                let unknown = || SpecError::new("plan", "must be known where it follows");
+                self.take_plan(next_plan.ok_or_else(unknown)?, terms)?;
+            } else {
+                self.take_quantities(terms.quantities, ProrationBehavior::Day)?;
+            }
+        }
         self.bill_advance()?;
-        if !(turns && other_plan) {
+        if !ends {
             self.sort_lines();
         }
         self.move_on();
@@ -249,32 +259,20 @@ impl<'a> Draft<'a> {
             self.credit_unused(day, |_| true)?;
         }
         self.bill_commitment(day)?;
-        self.take_terms(plan, terms)?;
-        self.subscription.plan_since = self.now;
         self.subscription.billed_to = day;
+        self.take_plan(plan, terms)?;
         match proration {
             ProrationBehavior::Day => self.bill_advance(),
             ProrationBehavior::None => self.waive_advance(),
         }
     }
 
-    /// Only licensed prices whose quantity changes are touched: their days so far, then their days to come.
     fn change_quantities(&mut self, terms: Terms, proration: ProrationBehavior) -> Result<(), BillingError> {
-        let day = self.now.date;
-        let old = &self.subscription.quantities;
-        let changed = |key: &&String| old.get(*key) != terms.quantities.get(*key);
-        let changed: BTreeSet<String> = terms.quantities.keys().filter(changed).cloned().collect();
-        self.settle_pauses(day)?;
+        self.settle_pauses(self.now.date)?;
         self.take_credits();
-        self.bill_arrears(Stint::GoesOn, |_, price| changed.contains(&price.key))?;
-        if proration == ProrationBehavior::Day {
-            self.credit_unused(day, |key| changed.contains(key))?;
-        }
-        self.subscription.quantities = terms.quantities;
-        match proration {
-            ProrationBehavior::Day => self.rebill_advance(&changed),
-            ProrationBehavior::None => Ok(()),
-        }
+        self.take_quantities(terms.quantities, proration)?;
+        // What was credited, and nothing else, is not billed ahead any more.
+        self.bill_advance()
     }
 
     /// A cancellation now: arrears, and credits for the days after this one.
@@ -303,7 +301,7 @@ impl<'a> Draft<'a> {
         self.subscription.transition_to(status)?;
         self.settle_pauses(day)?;
         if let Some(pause) = self.subscription.pauses.last_mut() {
-            pause.until = Some(day);
+            pause.until = Some(day.max(pause.from));
         }
         self.subscription.pauses.retain(|pause| pause.until != Some(pause.from));
         self.bill_advance()?;
@@ -313,17 +311,32 @@ impl<'a> Draft<'a> {
         self.issue()
     }
 
-    /// Takes on another plan or other quantities; windows begin anew where the plan is another one.
-    fn take_terms(&mut self, plan: &'a Plan, terms: Terms) -> Result<(), BillingError> {
-        if terms.plan != self.subscription.plan {
-            self.plan = plan;
-            self.subscription.plan_since = self.now;
-            self.subscription.accounts.clear();
-            self.subscription.period_billed_minor = 0;
-            self.subscription.retry_trial(plan, self.now.date)?;
-        }
+    /// Takes on another plan: windows begin anew.
+    fn take_plan(&mut self, plan: &'a Plan, terms: Terms) -> Result<(), BillingError> {
+        self.plan = plan;
         self.subscription.plan = terms.plan;
         self.subscription.quantities = terms.quantities;
+        self.subscription.plan_since = self.now;
+        self.subscription.accounts.clear();
+        self.subscription.period_billed_minor = 0;
+        self.subscription.retry_trial(plan, self.now.date)
+    }
+
+    /// Takes on other quantities. Only prices whose quantity changes are touched: their days so far are billed, and those to
+    /// come credited, by the old one.
+    fn take_quantities(
+        &mut self,
+        quantities: BTreeMap<String, Decimal>,
+        proration: ProrationBehavior,
+    ) -> Result<(), BillingError> {
+        let old = &self.subscription.quantities;
+        let changed = |key: &&String| old.get(*key) != quantities.get(*key);
+        let changed: BTreeSet<String> = quantities.keys().filter(changed).cloned().collect();
+        self.bill_arrears(Stint::GoesOn, |_, price| changed.contains(&price.key))?;
+        if proration == ProrationBehavior::Day {
+            self.credit_unused(self.now.date, |key| changed.contains(key))?;
+        }
+        self.subscription.quantities = quantities;
         Ok(())
     }
 
@@ -335,15 +348,18 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Whether the plan's own period ends on a day: a stub's, a trial's in an anniversary cycle, or a full one's.
+    /// Whether the plan's own period ends on a day: a trial, a stub or a full one.
     fn plan_turns(&self, day: Date) -> bool {
-        self.turns(self.plan.every(), day)
+        self.subscription.period.end <= day
     }
 
-    fn turns(&self, every: crate::Every, day: Date) -> bool {
-        let over = self.subscription.end.is_some_and(|end| end.date <= day);
-        day > self.subscription.start.date
-            && (over || self.subscription.window(every, day.yesterday().unwrap_or(Date::MIN)).full.end == day)
+    fn is_over(&self, day: Date) -> bool {
+        self.subscription.end.is_some_and(|end| end.date <= day)
+    }
+
+    /// Whether the plan itself ends on a day, with the subscription or since another one follows.
+    fn plan_ends(&self, day: Date) -> bool {
+        self.is_over(day) || (self.subscription.scheduled_plan().is_some() && self.plan_turns(day))
     }
 
     fn move_on(&mut self) {
@@ -353,9 +369,10 @@ impl<'a> Draft<'a> {
         self.subscription.period = self.subscription.period_under_way(self.plan);
     }
 
-    /// Has today be the last day: what ends tomorrow is billed now.
+    /// Has today be the last day, unless it was not to be billed: what ends tomorrow is billed now.
     fn end_tomorrow(&mut self) {
-        self.now.date = self.now.date.tomorrow().unwrap_or(Date::MAX);
+        let tomorrow = self.now.date.tomorrow().unwrap_or(Date::MAX);
+        self.now.date = self.subscription.end.map_or(tomorrow, |end| end.date.min(tomorrow));
         self.subscription.end = Some(self.now);
     }
 

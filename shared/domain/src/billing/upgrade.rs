@@ -24,7 +24,7 @@ pub fn is_upgrade(
     Ok(advance_per_day(subscription, day, (plan, &quantities))? >= old)
 }
 
-/// What a day costs in advance, in major units.
+/// What a day costs in advance, in minor units.
 fn advance_per_day(
     subscription: &Subscription,
     day: Date,
@@ -33,7 +33,14 @@ fn advance_per_day(
     let mut sum = Exact::zero();
     for price in plan.prices().iter().filter(|price| price.timing == Timing::Advance) {
         let quantity = quantities.get(&price.key).filter(|_| price.is_licensed()).copied().unwrap_or(Decimal::ONE);
-        let amount = rate(&price.model, &Rated::quantity(quantity.into())).amount;
+        let mut amount =
+            rate(&price.model, &Rated::quantity(quantity.into())).amount.in_minor(plan.currency().exponent());
+        if let Some(most) = price.max_amount_minor {
+            amount = amount.min(most.into());
+        }
+        if let Some(least) = price.min_amount_minor {
+            amount = amount.max(least.into());
+        }
         let days = subscription.window(price.every(plan), day).full.days();
         sum = sum + amount.divided_by(&Exact::from(days))?;
     }

@@ -74,17 +74,16 @@ pub fn usage_windows(billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result
     let nothing = Metered::default();
     let mut draft = Draft::new(billable, occasion, &nothing)?;
     let day = draft.now.date;
-    let ends: Box<dyn Fn(&Draft<'_>, &Price) -> bool> = match occasion {
-        Occasion::Boundary { .. } => Box::new(|draft, price| draft.window_ends(price, day)),
-        Occasion::Change { to, .. } if to.0 == billable.subscription.plan() => Box::new(|_, _| false),
-        Occasion::Change { .. } => Box::new(|_, _| true),
-        Occasion::Cancel { .. } => {
-            draft.end_tomorrow();
-            Box::new(|_, _| true)
-        }
-        Occasion::Resume { .. } => Box::new(|_, _| false),
+    if matches!(occasion, Occasion::Cancel { .. }) {
+        draft.end_tomorrow();
+    }
+    let ends = |price: &Price| match occasion {
+        Occasion::Boundary { .. } => draft.window_ends(price, day),
+        Occasion::Change { to, .. } => to.0 != billable.subscription.plan(),
+        Occasion::Cancel { .. } => true,
+        Occasion::Resume { .. } => false,
     };
-    let prices = billable.plan.prices().iter().filter(|price| price.kind == PriceKind::Usage && ends(&draft, price));
+    let prices = billable.plan.prices().iter().filter(|price| price.kind == PriceKind::Usage && ends(price));
     Ok(prices.filter_map(|price| draft.usage_window(price)).collect())
 }
 
@@ -94,21 +93,21 @@ impl Draft<'_> {
         let (subscription, zone) = (&self.subscription, self.billable.zone);
         let since = subscription.plan_since;
         let from = if part.start == since.date { since.at } else { subscription.turns_at(part.start, zone) };
-        let span = |days: BillingPeriod| (zone.start_of_day(days.start), zone.start_of_day(days.end));
-        let (full_from, full_to) = span(full);
+        let (full_from, full_to) = (zone.start_of_day(full.start), zone.start_of_day(full.end));
+        let window = MeterWindow {
+            from: from.min(self.now.at),
+            to: self.now.at,
+            full_from,
+            full_to,
+            carried_from: subscription.start_at(),
+        };
         Some(UsageWindow {
             period: part,
             proration: Proration::of_days(subscription.billed_days(part), full),
             price: price.key.clone(),
             meter: price.meter.clone()?,
-            window: MeterWindow {
-                from: from.min(self.now.at),
-                to: self.now.at,
-                full_from,
-                full_to,
-                carried_from: subscription.start_at(),
-            },
-            paused: subscription.paused_in(part).map(span).collect(),
+            window,
+            paused: subscription.paused_in(&window, zone),
         })
     }
 }

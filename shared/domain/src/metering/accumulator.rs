@@ -78,7 +78,7 @@ impl<'a> Accumulator<'a> {
     /// What the events come to: one result, or one for each group in the order of its values.
     ///
     /// # Errors
-    /// `Overflow` for a weighted sum over a period that has no time.
+    /// `Overflow` beyond 64 bits of different values.
     pub fn finish(self) -> Result<Vec<Measured>, AmountError> {
         let window = self.window;
         let measured = |(group, running): (Option<Group>, Running)| {

@@ -5,6 +5,8 @@
 
 mod accumulator;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -61,7 +61,9 @@ impl Tally {
             Self::Unique(texts) => Ok(Exact::from(i64::try_from(texts.len()).map_err(|_| AmountError::Overflow)?)),
             Self::Weighted { level, since, area } => {
                 let area = area + level * milliseconds(since, window.to);
-                area.divided_by(&milliseconds(window.full_from, window.full_to))
+                let length = milliseconds(window.full_from, window.full_to);
+                // A day that does not exist is a period without time.
+                if length.is_zero() { Ok(Exact::zero()) } else { area.divided_by(&length) }
             }
         }
     }

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::BillingPeriod;
+use crate::{BillingPeriod, Exact};
 
 /// A price's account in the window under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,12 +20,14 @@ pub(crate) struct Account {
 }
 
 /// What has been billed in advance for a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Paid {
     /// The full window.
     pub full: BillingPeriod,
     /// First day after those billed.
     pub until: Date,
+    /// The quantity that the days to come were billed for.
+    pub quantity: Exact,
     /// Billed, net of discount, in minor units.
     pub net_minor: i64,
     /// Credited since, in minor units.
@@ -33,6 +35,11 @@ pub(crate) struct Paid {
 }
 
 impl Paid {
+    /// Nothing, for days up to `until`.
+    pub(crate) fn nothing(full: BillingPeriod, until: Date, quantity: Exact) -> Self {
+        Self { full, until, quantity, net_minor: 0, credited_minor: 0 }
+    }
+
     /// What may still be credited.
     pub(crate) fn creditable_minor(&self) -> i64 {
         self.net_minor.saturating_sub(self.credited_minor).max(0)

@@ -216,7 +216,8 @@ impl Subscription {
         let window = self.window(plan.every(), self.billed_to);
         let mut period = BillingPeriod { start: window.from.max(self.plan_since.date), end: window.full.end };
         match self.trial_end {
-            Some(end) if self.billed_to < end => period.end = period.end.min(end),
+            // A trial is a period of its own.
+            Some(end) if self.billed_to < end => period = BillingPeriod { start: self.plan_since.date, end },
             Some(end) => period.start = period.start.max(end),
             None => {}
         }
@@ -274,6 +275,9 @@ impl Subscription {
     }
 
     /// The quantities it would have on a plan: those it has, as far as the plan knows them, overlaid by the given ones.
+    ///
+    /// # Errors
+    /// As at the start where the plan has no such cycle, or the quantities do not fit it.
     pub(crate) fn merged_quantities(
         &self,
         plan: &Plan,
@@ -283,6 +287,7 @@ impl Subscription {
         let kept = self.quantities.keys().filter(known).map(|key| (key.clone(), self.quantities[key]));
         let mut merged: BTreeMap<String, Decimal> = kept.collect();
         merged.extend(given.clone());
+        Anchor::check(self.cycle, None, plan.every())?;
         check_quantities(plan, &merged)?;
         Ok(merged)
     }
@@ -294,18 +299,28 @@ impl Subscription {
         Ok((Moment { date, at: self.turns_at(date, zone) }, reason))
     }
 
-    /// Follows another plan's trial, from the original start: the trial may end now, or later than it would have.
+    /// Follows another plan's trial, from the original start: the trial may end now, or later than it would have. One that
+    /// begins now does not move the anchor, from which periods have stepped already.
     pub(crate) fn retry_trial(&mut self, plan: &Plan, day: Date) -> Result<(), BillingError> {
-        if self.status != SubscriptionStatus::Trialing {
-            return Ok(());
+        let trial_end = start::trial_end(self.start.date, self.own_trial_days.unwrap_or(plan.trial_days()))?;
+        let [was_trial, is_trial] = [self.trial_end, trial_end].map(|end| end.is_some_and(|end| day < end));
+        if was_trial {
+            self.anchor = Anchor::new(trial_end.unwrap_or(self.start.date), self.cycle, self.anchor_day);
         }
-        self.trial_end = start::trial_end(self.start.date, self.own_trial_days.unwrap_or(plan.trial_days()))?;
-        let first_day = self.trial_end.unwrap_or(self.start.date);
-        self.anchor = Anchor::new(first_day, self.cycle, self.anchor_day);
-        if first_day <= day {
-            self.transition_to(SubscriptionStatus::Active)?;
+        if was_trial || is_trial {
+            self.trial_end = trial_end;
+        }
+        match self.status {
+            SubscriptionStatus::Trialing if !is_trial => self.transition_to(SubscriptionStatus::Active)?,
+            SubscriptionStatus::Active if is_trial => self.transition_to(SubscriptionStatus::Trialing)?,
+            _ => {}
         }
         Ok(())
+    }
+
+    /// The day before another one, but not before the last boundary or change: the windows that ended there have been billed.
+    pub(crate) fn last_day_before(&self, day: Date) -> Date {
+        day.yesterday().unwrap_or(Date::MIN).max(self.billed_to)
     }
 
     /// The first day for which fees are due.
@@ -322,20 +337,10 @@ pub(crate) struct Window {
 }
 
 impl Subscription {
-    /// The window of a cadence that contains a day. Everything before the anchor is one stub, measured against the full
-    /// window that ends there.
+    /// The window of a cadence that contains a day. The first one is a stub unless it begins with the start.
     pub(crate) fn window(&self, every: crate::Every, day: Date) -> Window {
-        let cadence = self.anchor.cadence(every);
-        match self.anchor.first_boundary() {
-            Some(first) if day < first => {
-                let before = first.yesterday().unwrap_or(Date::MIN);
-                Window { full: cadence.window_containing(before), from: self.start.date }
-            }
-            _ => {
-                let full = cadence.window_containing(day);
-                Window { full, from: full.start.max(self.start.date) }
-            }
-        }
+        let full = self.anchor.cadence(every).window_containing(day);
+        Window { full, from: full.start.max(self.start.date) }
     }
 
     /// The next day after `day` on which something of the plan turns, the trial ends or the subscription does.

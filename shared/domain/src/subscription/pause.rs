@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{BillingPeriod, ForbiddenTransition, Plan, Subscription, SubscriptionStatus, Zone};
+use crate::{BillingPeriod, ForbiddenTransition, MeterWindow, Plan, Subscription, SubscriptionStatus, Zone};
 
 /// Days that are not billed: those on which the subscription is paused, but not the day on which it resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,9 @@ impl Subscription {
     /// [`ForbiddenTransition`] unless it is trialing, active or past due.
     pub fn pause(&mut self, at: Timestamp, zone: &Zone) -> Result<(), ForbiddenTransition> {
         self.transition_to(SubscriptionStatus::Paused)?;
-        let from = zone.date_of(at);
+        // Never a day that has been billed, as the clock may show it again, nor one of the pause before.
+        let from = zone.date_of(at).max(self.billed_to);
+        let from = self.pauses.last().and_then(|pause| pause.until).map_or(from, |until| from.max(until));
         self.pauses.push(Pause { from, until: None, settled_to: from });
         Ok(())
     }
@@ -46,12 +48,13 @@ impl Subscription {
         period.days().max(0) - paused
     }
 
-    /// The local days of pauses that touch a period, for leaving out their usage.
-    pub(crate) fn paused_in(&self, period: BillingPeriod) -> impl Iterator<Item = BillingPeriod> {
-        self.pauses.iter().filter(move |pause| pause.days_in(period) > 0).map(move |pause| BillingPeriod {
-            start: pause.from.max(period.start),
-            end: pause.until.map_or(period.end, |until| until.min(period.end)),
-        })
+    /// The spans of pauses within a window, for leaving out their usage.
+    pub(crate) fn paused_in(&self, window: &MeterWindow, zone: &Zone) -> Vec<(Timestamp, Timestamp)> {
+        let span = |pause: &Pause| {
+            let until = pause.until.map_or(window.to, |until| zone.start_of_day(until));
+            (zone.start_of_day(pause.from).max(window.from), until.min(window.to))
+        };
+        self.pauses.iter().map(span).filter(|(from, to)| from < to).collect()
     }
 
     /// Forgets pauses that ended before every window under way on a day.

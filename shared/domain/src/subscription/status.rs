@@ -43,7 +43,7 @@ impl SubscriptionStatus {
     pub fn successors(self) -> &'static [Self] {
         match self {
             Self::Trialing => &[Self::Active, Self::PastDue, Self::Paused, Self::Cancelled],
-            Self::Active => &[Self::PastDue, Self::Unpaid, Self::Paused, Self::Cancelled],
+            Self::Active => &[Self::Trialing, Self::PastDue, Self::Unpaid, Self::Paused, Self::Cancelled],
             Self::PastDue => &[Self::Active, Self::Unpaid, Self::Paused, Self::Cancelled],
             Self::Unpaid => &[Self::Active, Self::Cancelled],
             Self::Paused => &[Self::Trialing, Self::Active, Self::PastDue, Self::Cancelled],

@@ -1,8 +1,18 @@
-//! Tests of the billing core as its users see it: laws for any input, the rules of bodies.
+//! Tests of the billing core as its users see it: conventions, laws for any input, the rules of bodies.
 
+mod cadence_laws;
+mod cadences;
+mod changes;
+mod commitment;
 mod laws;
+mod limits;
 mod models;
+mod pauses;
 mod plan_bodies;
+mod proration;
 mod rating_laws;
+mod story;
 mod subscriptions;
+mod timing;
 mod totals_laws;
+mod trials;

@@ -117,7 +117,7 @@ fn wallets() -> impl Strategy<Value = Vec<Wallet>> {
 fn share(content: &InvoiceContent, wallet: &Wallet) -> i64 {
     let covers = |line: &&LineItem| {
         wallet.applies_to.is_empty()
-            || line.price_key().is_some_and(|key| wallet.applies_to.iter().any(|one| one == key))
+            || line.price.as_deref().is_some_and(|key| wallet.applies_to.iter().any(|one| one == key))
     };
     content.lines.iter().filter(covers).map(|line| line.amount_minor - line.discount_minor + line.tax_minor).sum()
 }
