@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod billing;
+mod catalogue;
 mod dead_letters;
 mod document;
 mod harness;
@@ -9,5 +10,7 @@ mod idempotency;
 mod lists;
 mod queues;
 mod sign_in;
+mod subscription_actions;
+mod subscription_outlook;
 mod usage;
 mod work;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Billable, BillingError, Draft, Metered, Occasion};
-use crate::{BillingPeriod, ChargedEvents, Exact, Group, Measured, MeterWindow, Price, PriceKind};
+use crate::{BillingPeriod, ChargedEvents, Exact, Group, Measured, MeterWindow, Price, PriceKind, Proration};
 
 /// What was used of a price, by one group if it has groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,10 @@ pub struct UsageWindow {
     /// Half-open, like every period. The first one begins at the instant of the start, and a change splits it at its
     /// instant, although fees count whole days.
     pub window: MeterWindow,
+    /// The local days that a line for it covers.
+    pub period: BillingPeriod,
+    /// The part that these are of a full period.
+    pub proration: Option<Proration>,
     /// Half-open spans of pauses, in which events do not count.
     pub paused: Vec<(Timestamp, Timestamp)>,
 }
@@ -85,7 +89,7 @@ pub fn usage_windows(billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result
 }
 
 impl Draft<'_> {
-    fn usage_window(&self, price: &Price) -> Option<UsageWindow> {
+    pub(super) fn usage_window(&self, price: &Price) -> Option<UsageWindow> {
         let (part, full) = self.ended_part(price)?;
         let (subscription, zone) = (&self.subscription, self.billable.zone);
         let since = subscription.plan_since;
@@ -93,6 +97,8 @@ impl Draft<'_> {
         let span = |days: BillingPeriod| (zone.start_of_day(days.start), zone.start_of_day(days.end));
         let (full_from, full_to) = span(full);
         Some(UsageWindow {
+            period: part,
+            proration: Proration::of_days(subscription.billed_days(part), full),
             price: price.key.clone(),
             meter: price.meter.clone()?,
             window: MeterWindow {

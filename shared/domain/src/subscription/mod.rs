@@ -23,7 +23,7 @@ pub use status::SubscriptionStatus;
 
 use crate::{
     Anchor, AnchorDay, AppliedCoupon, BillingCycle, BillingError, BillingPeriod, Coupon, ForbiddenTransition,
-    InvoiceReason, LineItem, Plan, Price, Zone,
+    InvoiceContent, InvoiceReason, LineItem, Plan, Price, SpecError, Zone,
 };
 
 /// An instant with its local day, at which something begins or ends.
@@ -169,8 +169,27 @@ impl Subscription {
     }
 
     /// Adds a coupon, from the next invoice on.
-    pub fn apply_coupon(&mut self, coupon: Coupon) {
+    ///
+    /// # Errors
+    /// A [`SpecError`] at `coupon` beyond the limit of coupons in force.
+    pub fn apply_coupon(&mut self, coupon: Coupon) -> Result<(), SpecError> {
+        self.coupons.retain(AppliedCoupon::is_in_force);
+        if self.coupons.len() >= start::MAX_COUPONS {
+            return Err(SpecError::new("coupon", format!("would be more than {} in force", start::MAX_COUPONS)));
+        }
         self.coupons.push(AppliedCoupon::unused(coupon));
+        Ok(())
+    }
+
+    /// Forgets what a void invoice has billed in advance: it cannot be credited.
+    pub fn forget_void(&mut self, content: &InvoiceContent) {
+        for line in &content.lines {
+            let account = line.price.as_ref().and_then(|key| self.accounts.get_mut(key));
+            let paid = account.and_then(|account| account.paid.as_mut());
+            if let Some(paid) = paid.filter(|paid| line.amount_minor > 0 && line.period.end == paid.until) {
+                paid.net_minor = paid.net_minor.saturating_sub(line.amount_minor.saturating_sub(line.discount_minor));
+            }
+        }
     }
 
     /// The instant of the next boundary: the start, the end, or the local midnight at which a period turns.
@@ -234,12 +253,12 @@ impl Subscription {
     /// Has it go on with another plan, or other quantities, from the next period on. `quantities` are merged into those it has.
     ///
     /// # Errors
-    /// [`crate::SpecError`] as at the start.
+    /// [`SpecError`] as at the start.
     pub fn change_at_period_end(
         &mut self,
         (plan_id, plan): (&str, &Plan),
         quantities: &BTreeMap<String, Decimal>,
-    ) -> Result<(), crate::SpecError> {
+    ) -> Result<(), SpecError> {
         let quantities = self.merged_quantities(plan, quantities)?;
         self.scheduled = Some(Terms { plan: plan_id.to_owned(), quantities });
         Ok(())
@@ -259,7 +278,7 @@ impl Subscription {
         &self,
         plan: &Plan,
         given: &BTreeMap<String, Decimal>,
-    ) -> Result<BTreeMap<String, Decimal>, crate::SpecError> {
+    ) -> Result<BTreeMap<String, Decimal>, SpecError> {
         let known = |key: &&String| plan.price(key).is_some_and(Price::is_licensed);
         let kept = self.quantities.keys().filter(known).map(|key| (key.clone(), self.quantities[key]));
         let mut merged: BTreeMap<String, Decimal> = kept.collect();

@@ -14,7 +14,7 @@ use crate::{
 const START_YEARS: std::ops::RangeInclusive<i16> = 1970..=2199;
 
 /// Coupons of a subscription: more would not fit an invoice that a person reads.
-const MAX_COUPONS: usize = 20;
+pub(super) const MAX_COUPONS: usize = 20;
 
 /// Longest trial, in days: ten years, beyond which nobody bills.
 const MAX_TRIAL_DAYS: u16 = 3_660;
