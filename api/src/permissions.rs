@@ -5,7 +5,7 @@
 use crate::auth::role::{InvalidScopes, Role, Scopes};
 
 /// Every scope, separated by spaces as on the wire.
-const EVERYTHING: &str = "billing_runs:read billing_runs:write customers:read customers:write invoices:read \
+const EVERYTHING: &str = "billing_runs:read billing_runs:write coupons:read coupons:write customers:read customers:write invoices:read \
     meters:read meters:write operations:read operations:write payments:read plans:read plans:write \
     subscriptions:read subscriptions:write test_clocks:read test_clocks:write usage:write";
 

@@ -8,6 +8,9 @@ use store::StoreError;
 
 use crate::http::problem::Problem;
 
+/// The code of a rule that has none of its own.
+const RULE_VIOLATED: &str = "rule_violated";
+
 impl From<BillingError> for Problem {
     fn from(error: BillingError) -> Self {
         match error {
@@ -16,6 +19,7 @@ impl From<BillingError> for Problem {
             BillingError::Rule { code, pointer, detail } => {
                 Self::rule_violated(code, detail.clone()).at(pointer, code, detail)
             }
+            BillingError::Spec { code, error } => spec_problem("", code, &error),
             BillingError::State { code, detail } => Self::conflict(code, detail),
             BillingError::Store(error) => error.into(),
             BillingError::Mail(error) => {
@@ -52,15 +56,20 @@ impl From<StoreError> for Problem {
 /// The 422 for a body that breaks a rule of the domain; `parent` is the JSON pointer of the body's part that the rule is
 /// about, empty for all of it.
 pub(crate) fn rule_of_spec(parent: &str, error: &SpecError) -> Problem {
-    let pointer = format!("{parent}{}", pointer(&error.path));
-    let code = "invalid_value";
-    Problem::rule_violated("rule_violated", error.to_string()).at(pointer, code, error.rule.clone())
+    spec_problem(parent, RULE_VIOLATED, error)
 }
 
-/// `prices[1].model.tiers[2].up_to` as the JSON pointer `/prices/1/model/tiers/2/up_to`.
+fn spec_problem(parent: &str, code: &str, error: &SpecError) -> Problem {
+    let pointer = format!("{parent}{}", pointer(&error.path));
+    let at_the_field = if code == RULE_VIOLATED { "invalid_value" } else { code };
+    Problem::rule_violated(code, error.to_string()).at(pointer, at_the_field, error.rule.clone())
+}
+
+/// `prices[1].model.tiers[2].up_to` as the JSON pointer `/prices/1/model/tiers/2/up_to`. A client's own key, which may stand
+/// after a dot (`quantities.a/b`), is escaped (RFC 6901); it has no dot, since no body's key does.
 fn pointer(path: &str) -> String {
     let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
-    segments.map(|segment| format!("/{segment}")).collect()
+    segments.map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1"))).collect()
 }
 
 #[cfg(test)]
@@ -75,6 +84,7 @@ mod tests {
     fn paths_become_pointers() {
         assert_eq!(pointer("prices[1].model.tiers[2].up_to"), "/prices/1/model/tiers/2/up_to");
         assert_eq!(pointer("key"), "/key");
+        assert_eq!(pointer("quantities.a/b"), "/quantities/a~1b");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts},
+    extract::{FromRequestParts, OptionalFromRequestParts},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -80,8 +80,8 @@ impl FromRequestParts<GatewayState> for Writer {
         StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
         let key = <IdempotencyKey as OptionalFromRequestParts<_>>::from_request_parts(parts, gateway).await?;
         let request_id = RequestId::from_request_parts(parts, gateway).await?;
-        let path = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str);
-        let route = format!("{} {path}", parts.method);
+        // The path as it came: the same key and body for another object is another request.
+        let route = format!("{} {}", parts.method, parts.uri.path());
         Ok(Self { caller, request_id, key, route })
     }
 }

@@ -112,9 +112,8 @@ async fn subscribe(app: &App, start: Timestamp) {
         customer: "cus_1".to_owned(),
         plan: "pln_1".to_owned(),
         billing_cycle: domain::BillingCycle::Calendar,
-        quantities: BTreeMap::new(),
         start_at: Some(start),
-        metadata: BTreeMap::new(),
+        ..NewSubscription::default()
     };
     let change = billing::create_subscription(store, &actor, &time, ("sub_1".to_owned(), subscription)).await.unwrap();
     billing.commit(change).await.unwrap();

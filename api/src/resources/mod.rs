@@ -4,6 +4,7 @@
 //! types here, before a use case sees them.
 
 mod billing_runs;
+mod coupons;
 mod customers;
 mod dead_letters;
 pub(crate) mod fields;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(customers::routes())
         .merge(meters::routes())
         .merge(plans::routes())
+        .merge(coupons::routes())
         .merge(subscriptions::routes())
         .merge(usage_events::routes())
         .merge(invoices::routes())

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Client, Platform, plan};
 
 /// Each route that takes a body, one that is right, and a field of it whose type can be wrong.
-fn writes(customer: &str) -> [(&'static str, Value, &'static str); 14] {
+fn writes(customer: &str) -> [(&'static str, Value, &'static str); 21] {
     [
         ("/v1/customers", json!({ "name": "Ada", "email": "ada@customers.example" }), "name"),
         ("/v1/meters", json!({ "key": "bytes", "aggregation": "count" }), "aggregation"),
@@ -24,6 +24,14 @@ fn writes(customer: &str) -> [(&'static str, Value, &'static str); 14] {
             "prices",
         ),
         ("/v1/subscriptions", json!({ "customer": customer, "plan": "pro" }), "start_at"),
+        ("/v1/coupons", json!({ "key": "ten", "percent_off": "10", "duration": "once" }), "applies_to"),
+        ("/v1/subscriptions/{id}/change", json!({ "plan": "pro" }), "quantities"),
+        // These take no field, so this one is unknown.
+        ("/v1/subscriptions/{id}/pause", json!({}), "at"),
+        ("/v1/subscriptions/{id}/resume", json!({}), "at"),
+        ("/v1/subscriptions/{id}/cancel", json!({ "when": "now" }), "when"),
+        ("/v1/subscriptions/{id}/apply_coupon", json!({ "coupon": "ten" }), "coupon"),
+        ("/v1/invoices/preview", json!({ "plan": "pro" }), "quantities"),
         ("/v1/usage_events", json!({ "events": [] }), "events"),
         ("/v1/billing_runs", json!({}), "as_of"),
         ("/v1/test_clocks", json!({ "now": "2026-08-01T12:00:00Z" }), "now"),
@@ -130,7 +138,7 @@ async fn a_broken_rule_is_named_and_leaves_no_trace() {
         ),
         ("/v1/meters", json!({ "key": "sum", "aggregation": "sum" }), 422, "rule_violated", "/value_property"),
         ("/v1/plans", negative, 422, "rule_violated", "/prices/0/model/amount"),
-        ("/v1/plans", foreign_meter, 422, "unknown_meter", "/prices"),
+        ("/v1/plans", foreign_meter, 422, "rule_violated", "/prices/1/meter"),
         ("/v1/subscriptions", with(&subscription, "customer", json!(foreign)), 422, "unknown_customer", "/customer"),
         ("/v1/subscriptions", with(&subscription, "plan", json!("max")), 422, "unknown_plan", "/plan"),
     ];

@@ -143,6 +143,7 @@ impl Platform {
         self.trace::<store::Customer>(tenant, &mut traces).await;
         self.trace::<store::MeterRecord>(tenant, &mut traces).await;
         self.trace::<store::PlanVersion>(tenant, &mut traces).await;
+        self.trace::<store::CouponRecord>(tenant, &mut traces).await;
         self.trace::<store::SubscriptionRecord>(tenant, &mut traces).await;
         self.trace::<store::UsageEvent>(tenant, &mut traces).await;
         self.trace::<store::Invoice>(tenant, &mut traces).await;
@@ -191,6 +192,18 @@ impl Client<'_> {
 
     pub(crate) async fn customer(&self, name: &str) -> String {
         self.create("/v1/customers", &json!({ "name": name, "email": format!("{name}@customers.example") })).await
+    }
+
+    /// Moves the tenant's test clock on.
+    pub(crate) async fn advance(&self, to: &str) {
+        let store = &self.platform.app.billing.store;
+        let all = PageRequest { limit: 1, starting_after: None, ending_before: None };
+        let clocks = store.list::<store::TestClock>(&self.tenant, ListFilter::default(), &all).await.expect("a list");
+        let mut clock = clocks.expect("no cursor").data.pop().expect("a clock");
+        clock.now = to.parse().expect("an instant");
+        let mut unit = store::UnitOfWork::default();
+        unit.replace(&mut clock).expect("a document");
+        store.commit(unit).await.expect("a commit");
     }
 
     /// A meter `calls` and a plan `pro`: 20.00 a month in advance, 0.10 a call in arrears.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod billing;
+mod catalogue;
 mod dead_letters;
 mod document;
 mod harness;
@@ -10,5 +11,7 @@ mod lists;
 mod queues;
 mod sign_in;
 mod simulations;
+mod subscription_actions;
+mod subscription_outlook;
 mod usage;
 mod work;

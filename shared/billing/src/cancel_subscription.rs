@@ -7,7 +7,8 @@ use store::{Store, SubscriptionRecord};
 use crate::{
     Actor, BillingError, Change, TenantTime,
     change_subscription::When,
-    subscription_desk::{SubscriptionDesk, refusal},
+    loaded_subscription::{LoadedSubscription, refusal},
+    subscription_desk::SubscriptionDesk,
 };
 
 /// Decides a cancellation.
@@ -21,13 +22,19 @@ pub async fn cancel_subscription(
     (id, when, proration): (&str, When, ProrationBehavior),
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
-    match when {
-        When::Now => desk.bill(&Occasion::Cancel { at: time.now, proration }).await?,
-        When::PeriodEnd => {
-            let cancelled = desk.record.subscription.cancel_at_period_end(&desk.customer.timezone);
-            cancelled.map_err(|error| refusal(error.into()))?;
+    let fact = match when {
+        When::Now => {
+            desk.bill(&Occasion::Cancel { at: time.now, proration }).await?;
+            "subscription.cancelled"
         }
-    }
-    let data = json!({ "end_at": desk.record.subscription.end_at() });
-    desk.close("subscription.cancelled", data)
+        When::PeriodEnd => {
+            let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
+            let cancelled = record.subscription.cancel_at_period_end(&customer.timezone);
+            cancelled.map_err(|error| refusal(error.into()))?;
+            "subscription.cancellation_scheduled"
+        }
+    };
+    desk.loaded.follow(None);
+    let data = json!({ "end_at": desk.loaded.record.subscription.end_at() });
+    desk.close(fact, data)
 }

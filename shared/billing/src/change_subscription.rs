@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Billable, Occasion, ProrationBehavior};
+use domain::{Occasion, ProrationBehavior};
 use rust_decimal::Decimal;
 use serde_json::json;
 use store::{PlanVersion, Store, SubscriptionRecord};
@@ -10,7 +10,8 @@ use store::{PlanVersion, Store, SubscriptionRecord};
 use crate::{
     Actor, BillingError, Change, TenantTime,
     create_subscription::{check_terms, find_plan},
-    subscription_desk::{SubscriptionDesk, refusal},
+    loaded_subscription::{LoadedSubscription, refusal},
+    subscription_desk::SubscriptionDesk,
 };
 
 /// When something happens to a subscription.
@@ -35,43 +36,81 @@ pub struct SubscriptionChange {
 /// Decides a change.
 ///
 /// # Errors
-/// `NotFound`; `Rule` when the plan is unknown or does not fit; `State` when the subscription is over; store errors.
+/// `NotFound`; `Rule` or `Spec` when nothing is named, the plan is unknown or does not fit, or a quantity does not; `State`
+/// when the subscription is over, has not started, or ends before the change; store errors.
 pub async fn change_subscription(
     store: &Store,
     actor: &Actor,
     time: &TenantTime,
     (id, change): (&str, SubscriptionChange),
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
-    let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
-    let to = match &change.plan {
-        Some(plan) => find_plan(store, &actor.tenant, plan).await?,
-        None => desk.plan.clone(),
-    };
-    if to.id != desk.plan.id {
-        let mut live = store.live_subscriptions(&actor.tenant, &desk.customer.id).await?;
-        live.retain(|other| other.id != desk.record.id);
-        check_terms(&desk.customer, &to, &live)?;
+    if change.plan.is_none() && change.quantities.is_empty() {
+        return Err(BillingError::rule("nothing_to_change", "", "a plan or quantities must be named"));
     }
+    let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
+    desk.must_live()?;
+    let to = new_plan(store, &mut desk, change.plan.as_deref()).await?;
     let when = match change.when {
         Some(when) => when,
         None if upgrades(&desk, time, (&to, &change.quantities))? => When::Now,
         None => When::PeriodEnd,
     };
-    match when {
-        When::Now => {
-            let (to, quantities, proration) = ((to.id.as_str(), &to.plan), &change.quantities, change.proration);
-            desk.bill(&Occasion::Change { at: time.now, to, quantities, proration }).await?;
-        }
-        When::PeriodEnd => {
-            let scheduled = desk.record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities);
-            scheduled.map_err(|error| BillingError::rule("invalid_subscription", "", error.to_string()))?;
-        }
-    }
-    if when == When::Now {
-        desk.record.meters = to.plan.meters().map(ToOwned::to_owned).collect();
-    }
     let data = json!({ "plan": to.id, "quantities": change.quantities, "now": when == When::Now });
+    match when {
+        When::Now => change_now(&mut desk, time, (to, &change)).await?,
+        When::PeriodEnd => schedule(&mut desk, (to, &change))?,
+    }
     desk.close("subscription.updated", data)
+}
+
+/// The plan that it changes to; the one it has if none is named.
+async fn new_plan(
+    store: &Store,
+    desk: &mut SubscriptionDesk<'_>,
+    named: Option<&str>,
+) -> Result<PlanVersion, BillingError> {
+    let (tenant, customer) = (&desk.loaded.record.tenant, &desk.loaded.customer);
+    let Some(named) = named else { return Ok(desk.loaded.plan.clone()) };
+    let to = find_plan(store, tenant, named).await?;
+    if to.id != desk.loaded.plan.id {
+        let mut live = store.live_subscriptions(tenant, &customer.id).await?;
+        live.retain(|other| other.id != desk.loaded.record.id);
+        check_terms(customer.currency, &to, &live)?;
+        desk.hold_customer()?;
+    }
+    Ok(to)
+}
+
+async fn change_now(
+    desk: &mut SubscriptionDesk<'_>,
+    time: &TenantTime,
+    (to, change): (PlanVersion, &SubscriptionChange),
+) -> Result<(), BillingError> {
+    desk.must_have_started()?;
+    let occasion = Occasion::Change {
+        at: time.now,
+        to: (&to.id, &to.plan),
+        quantities: &change.quantities,
+        proration: change.proration,
+    };
+    desk.bill(&occasion).await?;
+    desk.loaded.follow(Some(to));
+    Ok(())
+}
+
+fn schedule(
+    desk: &mut SubscriptionDesk<'_>,
+    (to, change): (PlanVersion, &SubscriptionChange),
+) -> Result<(), BillingError> {
+    let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
+    let ends = record.subscription.end_at().map(|end| customer.timezone.date_of(end));
+    if ends.is_some_and(|end| end <= record.subscription.current_period().end) {
+        return Err(BillingError::state("ending", "the subscription ends with the period, so nothing follows"));
+    }
+    record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities)?;
+    desk.loaded.next_plan = Some(to);
+    desk.loaded.follow(None);
+    Ok(())
 }
 
 fn upgrades(
@@ -79,11 +118,5 @@ fn upgrades(
     time: &TenantTime,
     (to, quantities): (&PlanVersion, &BTreeMap<String, Decimal>),
 ) -> Result<bool, BillingError> {
-    let billable = Billable {
-        plan: &desk.plan.plan,
-        subscription: &desk.record.subscription,
-        zone: &desk.customer.timezone,
-        taxes: &desk.customer.taxes(),
-    };
-    domain::is_upgrade(&billable, time.now, (&to.plan, quantities)).map_err(refusal)
+    domain::is_upgrade(&desk.loaded.billable(), time.now, (&to.plan, quantities)).map_err(refusal)
 }

@@ -9,7 +9,7 @@ use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
 /// Decides the creation of a plan under `id`; its key must be free and its meters must exist.
 ///
 /// # Errors
-/// `State` when the key is taken, `Rule` when a price names an unknown meter; store errors.
+/// `State` when the key is taken, `Spec` when a price names an unknown meter or one that its model cannot rate; store errors.
 pub async fn create_plan(
     store: &Store,
     actor: &Actor,
@@ -21,9 +21,7 @@ pub async fn create_plan(
         return Err(BillingError::State { code: "key_taken", detail });
     }
     let known = store.meters(&actor.tenant).await?;
-    if let Some(missing) = plan.meters().find(|meter| !known.iter().any(|record| record.meter.key() == *meter)) {
-        return Err(BillingError::rule("unknown_meter", "/prices", format!("no meter has the key `{missing}`")));
-    }
+    plan.check_meters(|key| known.iter().map(|record| &record.meter).find(|meter| meter.key() == key))?;
     let version = PlanVersion { id, tenant: actor.tenant.clone(), revision: 1, created: time.wall, version: 1, plan };
     let mut unit = UnitOfWork::default();
     unit.insert(&version)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Billable, BillingCycle, Metered, Occasion, Subscription};
+use domain::{AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occasion, Start, Subscription, Zone};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -11,20 +11,30 @@ use store::{Customer, Invoice, PlanVersion, Store, SubscriptionRecord, UnitOfWor
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
+    apply_coupon::find_coupons,
     issue_invoice::{self, Issue},
+    loaded_subscription::refusal,
 };
 
 /// A subscription to create, already parsed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewSubscription {
     /// `cus_...`
     pub customer: String,
     /// `pln_...` or the plan's key.
     pub plan: String,
     pub billing_cycle: BillingCycle,
+    /// The day of the month that periods begin on; the start's, or the trial's end's, if absent.
+    pub anchor_day: Option<AnchorDay>,
+    /// The plan's if absent.
+    pub trial_days: Option<u16>,
+    /// `cpn_...` or keys, in the order they apply.
+    pub coupons: Vec<String>,
     pub quantities: BTreeMap<String, Decimal>,
     /// Now if absent; may lie in the past or in the future.
     pub start_at: Option<Timestamp>,
+    /// The first instant at which it is over, if that is known.
+    pub end_at: Option<Timestamp>,
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -35,7 +45,7 @@ pub struct NewSubscription {
 ///
 /// # Errors
 /// `Rule` when customer or plan are unknown, do not fit each other, or a meter of the plan is billed for the customer by
-/// another subscription; store errors.
+/// another subscription; `Spec` when anything else does not fit the plan, or a coupon is unknown; store errors.
 pub async fn create_subscription(
     store: &Store,
     actor: &Actor,
@@ -44,9 +54,10 @@ pub async fn create_subscription(
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let (mut customer, plan) = load(store, &actor.tenant, &new).await?;
     let live = store.live_subscriptions(&actor.tenant, &customer.id).await?;
-    check_terms(&customer, &plan, &live)?;
+    check_terms(customer.currency, &plan, &live)?;
+    let coupons = find_coupons(store, (&actor.tenant, customer.currency), &new.coupons).await?;
 
-    let mut record = decide(actor, time, (id, &new), (&customer, &plan))?;
+    let mut record = decide(actor, time, (id, &new), (&customer, &plan, coupons))?;
     let mut unit = UnitOfWork::default();
     unit.replace(&mut customer)?;
     let initial = bill_start(&mut unit, actor, time, (&mut record, &customer, &plan))?;
@@ -59,10 +70,17 @@ pub async fn create_subscription(
 }
 
 async fn load(store: &Store, tenant: &str, new: &NewSubscription) -> Result<(Customer, PlanVersion), BillingError> {
-    let customer = store.find::<Customer>(tenant, &new.customer).await?.ok_or_else(|| {
-        BillingError::rule("unknown_customer", "/customer", format!("no such customer: {}", new.customer))
-    })?;
+    let customer = find_customer(store, tenant, &new.customer).await?;
     Ok((customer, find_plan(store, tenant, &new.plan).await?))
+}
+
+/// The customer that a client names.
+///
+/// # Errors
+/// `Rule` when there is none; store errors.
+pub(crate) async fn find_customer(store: &Store, tenant: &str, named: &str) -> Result<Customer, BillingError> {
+    let unknown = || BillingError::rule("unknown_customer", "/customer", format!("no such customer: {named}"));
+    store.find::<Customer>(tenant, named).await?.ok_or_else(unknown)
 }
 
 /// The plan version that a client names by id or key.
@@ -78,17 +96,17 @@ pub(crate) async fn find_plan(store: &Store, tenant: &str, named: &str) -> Resul
     plan.ok_or_else(|| BillingError::rule("unknown_plan", "/plan", format!("no such plan: {named}")))
 }
 
-/// Whether a customer can have a plan beside the subscriptions that live.
+/// Whether a customer who pays in `currency` can have a plan beside the subscriptions that live.
 ///
 /// # Errors
 /// `Rule` when the currencies differ, or a meter of the plan is billed for the customer already.
 pub(crate) fn check_terms(
-    customer: &Customer,
+    currency: Currency,
     plan: &PlanVersion,
     live: &[SubscriptionRecord],
 ) -> Result<(), BillingError> {
-    if customer.currency != plan.plan.currency() {
-        let detail = format!("the plan is in {}, the customer pays in {}", plan.plan.currency(), customer.currency);
+    if currency != plan.plan.currency() {
+        let detail = format!("the plan is in {}, the customer pays in {currency}", plan.plan.currency());
         return Err(BillingError::rule("currency_mismatch", "/plan", detail));
     }
     // Usage names customer and meter, so a meter can be billed by one subscription of a customer only.
@@ -104,19 +122,9 @@ fn decide(
     actor: &Actor,
     time: &TenantTime,
     (id, new): (String, &NewSubscription),
-    (customer, plan): (&Customer, &PlanVersion),
+    (customer, plan, coupons): (&Customer, &PlanVersion, Vec<Coupon>),
 ) -> Result<SubscriptionRecord, BillingError> {
-    let start_at = new.start_at.unwrap_or(time.now);
-    let subscription = Subscription::start(
-        &plan.id,
-        &plan.plan,
-        domain::Start {
-            cycle: new.billing_cycle,
-            quantities: new.quantities.clone(),
-            ..domain::Start::at(start_at, &customer.timezone)
-        },
-    )
-    .map_err(|error| BillingError::rule("invalid_subscription", "", error.to_string()))?;
+    let subscription = start(new, plan, (time.now, &customer.timezone), coupons)?;
     let due = time.due(subscription.due_at(&customer.timezone));
     Ok(SubscriptionRecord {
         id,
@@ -129,6 +137,29 @@ fn decide(
         metadata: new.metadata.clone(),
         due,
     })
+}
+
+/// The subscription as it starts, now if nothing else is said.
+///
+/// # Errors
+/// `Spec` when something does not fit the plan.
+pub(crate) fn start(
+    new: &NewSubscription,
+    plan: &PlanVersion,
+    (now, zone): (Timestamp, &Zone),
+    coupons: Vec<Coupon>,
+) -> Result<Subscription, BillingError> {
+    let start = Start {
+        at: new.start_at.unwrap_or(now),
+        zone,
+        cycle: new.billing_cycle,
+        anchor_day: new.anchor_day,
+        trial_days: new.trial_days,
+        quantities: new.quantities.clone(),
+        coupons,
+        end_at: new.end_at,
+    };
+    Ok(Subscription::start(&plan.id, &plan.plan, start)?)
 }
 
 /// Bills the first boundary if it is due, and moves the subscription on to the next.
@@ -145,8 +176,8 @@ fn bill_start(
     let taxes = customer.taxes();
     let billable =
         Billable { plan: &plan.plan, subscription: &record.subscription, zone: &customer.timezone, taxes: &taxes };
-    let bill = domain::bill(&billable, &Occasion::Boundary { next_plan: None }, &Metered::default())
-        .map_err(|error| BillingError::rule("not_billable", "", error.to_string()))?;
+    let bill =
+        domain::bill(&billable, &Occasion::Boundary { next_plan: None }, &Metered::default()).map_err(refusal)?;
     record.subscription = bill.subscription;
     record.due = time.due(record.subscription.due_at(&customer.timezone));
     let Some(content) = bill.invoice else { return Ok(None) };

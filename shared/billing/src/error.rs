@@ -1,5 +1,6 @@
 //! What can go wrong in a use case, classified once.
 
+use domain::SpecError;
 use gateways::mail::MailError;
 use queue::JobError;
 use store::StoreError;
@@ -25,6 +26,14 @@ pub enum BillingError {
         /// The rule, for people.
         detail: String,
     },
+    /// A rule of billing was violated by a part of the input that is named by its path.
+    #[error("{error}")]
+    Spec {
+        /// Stable code.
+        code: &'static str,
+        /// The rule, and where in the input.
+        error: SpecError,
+    },
     /// The object is in a state that does not allow this.
     #[error("{detail}")]
     State {
@@ -49,6 +58,10 @@ impl BillingError {
         Self::NotFound { object, id: id.to_owned() }
     }
 
+    pub(crate) fn state(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::State { code, detail: detail.into() }
+    }
+
     pub(crate) fn rule(code: &'static str, pointer: &'static str, detail: impl Into<String>) -> Self {
         Self::Rule { code, pointer, detail: detail.into() }
     }
@@ -60,13 +73,21 @@ impl BillingError {
     }
 }
 
+impl From<SpecError> for BillingError {
+    fn from(error: SpecError) -> Self {
+        Self::Spec { code: "rule_violated", error }
+    }
+}
+
 /// In a job a violated rule is a bug that no retry heals; a store or queue that is away comes back.
 impl From<BillingError> for JobError {
     fn from(error: BillingError) -> Self {
         let message = error.to_string();
         match error {
             BillingError::NotFound { .. } => Self::fatal("not_found", message),
-            BillingError::Rule { code, .. } | BillingError::State { code, .. } => Self::fatal(code, message),
+            BillingError::Rule { code, .. } | BillingError::Spec { code, .. } | BillingError::State { code, .. } => {
+                Self::fatal(code, message)
+            }
             BillingError::Store(StoreError::Corrupt(_)) => Self::fatal("corrupt_document", message),
             BillingError::Store(StoreError::Duplicate(_)) => Self::retry("duplicate", message),
             BillingError::Store(StoreError::Conflict(_)) => Self::retry("conflict", message),

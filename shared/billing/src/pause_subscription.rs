@@ -6,7 +6,8 @@ use store::{Store, SubscriptionRecord};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
-    subscription_desk::{SubscriptionDesk, refusal},
+    loaded_subscription::{LoadedSubscription, refusal},
+    subscription_desk::SubscriptionDesk,
 };
 
 /// Decides a pause, from today on.
@@ -20,8 +21,8 @@ pub async fn pause_subscription(
     id: &str,
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
-    let paused = desk.record.subscription.pause(time.now, &desk.customer.timezone);
-    paused.map_err(|error| refusal(error.into()))?;
+    let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
+    record.subscription.pause(time.now, &customer.timezone).map_err(|error| refusal(error.into()))?;
     desk.close("subscription.paused", json!({ "at": time.now }))
 }
 

@@ -4,29 +4,27 @@
 //! finds the subscription as it was at its time. **Invariant:** all that comes of an action is one unit of work, in which the
 //! subscription is compared on its revision: a run that bills it at the same moment comes before or after, never in between.
 
-use domain::{Billable, Metered, Occasion};
-use store::{Customer, PlanVersion, Store, SubscriptionRecord, UnitOfWork};
+use domain::{Occasion, SubscriptionStatus};
+use queue::NewJob;
+use serde_json::Value;
+use store::{Store, SubscriptionRecord, UnitOfWork};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
     issue_invoice::{self, Issue},
-    measure_usage::{Wanted, measure_usage},
+    loaded_subscription::{LoadedSubscription, refusal},
 };
-use queue::NewJob;
-use serde_json::Value;
 
 /// Boundaries that one action may have to bill first: more are left to the billing run.
 const MAX_OVERDUE: usize = 24;
 
-/// A subscription with all that it is billed from, and what has come of it so far.
+/// A subscription at hand, and what has come of it so far.
 pub(crate) struct SubscriptionDesk<'a> {
     store: &'a Store,
     actor: &'a Actor,
     time: &'a TenantTime,
-    pub record: SubscriptionRecord,
-    pub customer: Customer,
-    pub plan: PlanVersion,
+    pub loaded: LoadedSubscription,
     unit: UnitOfWork,
     follow_up: Vec<NewJob>,
 }
@@ -42,62 +40,82 @@ impl<'a> SubscriptionDesk<'a> {
         time: &'a TenantTime,
         id: &str,
     ) -> Result<Self, BillingError> {
-        let tenant = actor.tenant.as_str();
-        let missing = || BillingError::not_found("subscription", id);
-        let record: SubscriptionRecord = store.find(tenant, id).await?.ok_or_else(missing)?;
-        let customer: Customer = store.find(tenant, &record.customer).await?.ok_or_else(missing)?;
-        let plan: PlanVersion = store.find(tenant, record.subscription.plan()).await?.ok_or_else(missing)?;
-        let (unit, follow_up) = (UnitOfWork::default(), Vec::new());
-        let mut desk = Self { store, actor, time, record, customer, plan, unit, follow_up };
+        let loaded = LoadedSubscription::load(store, &actor.tenant, id).await?;
+        let mut desk = Self { store, actor, time, loaded, unit: UnitOfWork::default(), follow_up: Vec::new() };
         desk.catch_up().await?;
         Ok(desk)
     }
 
     /// Bills the boundaries that are due, oldest first.
     async fn catch_up(&mut self) -> Result<(), BillingError> {
-        for _ in 0..MAX_OVERDUE {
-            if self.record.subscription.due_at(&self.customer.timezone).is_none_or(|due| due > self.time.now) {
-                return Ok(());
+        let mut billed = 0;
+        while self.is_overdue() {
+            if billed == MAX_OVERDUE {
+                let detail = "too many periods are not billed yet; let a billing run come first";
+                return Err(BillingError::state("billing_overdue", detail));
             }
-            let next_plan = match self.record.subscription.scheduled_plan() {
-                Some(id) => self.store.find::<PlanVersion>(&self.actor.tenant, id).await?,
-                None => None,
-            };
+            let next_plan = self.loaded.next_plan.clone();
             self.bill(&Occasion::Boundary { next_plan: next_plan.as_ref().map(|version| &version.plan) }).await?;
-            if let Some(version) = next_plan.filter(|version| version.id == self.record.subscription.plan()) {
-                self.record.meters = version.plan.meters().map(ToOwned::to_owned).collect();
-                self.plan = version;
-            }
+            self.loaded.follow(next_plan);
+            billed += 1;
         }
-        let detail = "too many periods are not billed yet; let a billing run come first";
-        Err(BillingError::State { code: "billing_overdue", detail: detail.to_owned() })
+        Ok(())
+    }
+
+    fn is_overdue(&self) -> bool {
+        let due = self.loaded.record.subscription.due_at(&self.loaded.customer.timezone);
+        due.is_some_and(|due| due <= self.time.now)
+    }
+
+    /// Passes unless the subscription is over.
+    ///
+    /// # Errors
+    /// `State`.
+    pub(crate) fn must_live(&self) -> Result<(), BillingError> {
+        if self.loaded.record.subscription.status() == SubscriptionStatus::Cancelled {
+            return Err(BillingError::state("invalid_state", "the subscription is over"));
+        }
+        Ok(())
+    }
+
+    /// Passes if the subscription has started, and its first boundary been billed.
+    ///
+    /// # Errors
+    /// `State`.
+    pub(crate) fn must_have_started(&self) -> Result<(), BillingError> {
+        if self.loaded.record.subscription.start_at() > self.time.now {
+            return Err(BillingError::state("not_started", "the subscription has not started yet"));
+        }
+        Ok(())
+    }
+
+    /// Writes the customer as well, so that of two actions at once that look at the customer's subscriptions one sees the
+    /// other.
+    ///
+    /// # Errors
+    /// Store errors when it cannot be encoded.
+    pub(crate) fn hold_customer(&mut self) -> Result<(), BillingError> {
+        Ok(self.unit.replace(&mut self.loaded.customer)?)
     }
 
     /// Bills an occasion: measures what it takes, issues the invoice if there is one, and moves the subscription on.
     ///
     /// # Errors
-    /// `State` or `Rule` when the occasion does not fit the subscription; store errors.
+    /// `State`, `Rule` or `Spec` when the occasion does not fit the subscription; store errors.
     pub(crate) async fn bill(&mut self, occasion: &Occasion<'_>) -> Result<(), BillingError> {
-        let taxes = self.customer.taxes();
-        let billable = Billable {
-            plan: &self.plan.plan,
-            subscription: &self.record.subscription,
-            zone: &self.customer.timezone,
-            taxes: &taxes,
-        };
-        let metered = self.measure(&billable, occasion).await?;
-        let boundary = self.record.subscription.next_boundary();
-        let bill = domain::bill(&billable, occasion, &metered).map_err(refusal)?;
-        self.record.subscription = bill.subscription;
+        let metered = self.loaded.measure(self.store, occasion).await?;
+        let boundary = self.loaded.record.subscription.next_boundary();
+        let bill = domain::bill(&self.loaded.billable(), occasion, &metered).map_err(refusal)?;
+        self.loaded.record.subscription = bill.subscription;
         let Some(content) = bill.invoice else { return Ok(()) };
         // Only a boundary is billed once a day; whatever else happens is told apart by the revision.
         let at_boundary = matches!(occasion, Occasion::Boundary { .. });
-        let day = self.customer.timezone.date_of(content.issued_at);
+        let day = self.loaded.customer.timezone.date_of(content.issued_at);
         let issue = Issue {
-            customer: &self.customer,
-            subscription: &self.record.id,
+            customer: &self.loaded.customer,
+            subscription: &self.loaded.record.id,
             boundary: boundary.filter(|_| at_boundary).unwrap_or(day),
-            revision: (!at_boundary).then_some(self.record.revision),
+            revision: (!at_boundary).then_some(self.loaded.record.revision),
             content,
             chunk: None,
         };
@@ -106,34 +124,17 @@ impl<'a> SubscriptionDesk<'a> {
         Ok(())
     }
 
-    async fn measure(&self, billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result<Metered, BillingError> {
-        let windows = domain::usage_windows(billable, occasion).map_err(refusal)?;
-        let wanted = Wanted { customer: &self.customer.id, plan: billable.plan, windows };
-        let outcome = measure_usage(self.store, &self.actor.tenant, &[wanted]).await?.pop();
-        let usage = outcome.transpose().map_err(|detail| BillingError::rule("usage_not_measured", "", detail))?;
-        Ok(Metered { usage: usage.unwrap_or_default(), adjustments: Vec::new() })
-    }
-
     /// Ends what was done: everything in one change, with its audit entry and event.
     ///
     /// # Errors
     /// Store errors when the documents cannot be encoded.
     pub(crate) fn close(mut self, name: &'static str, data: Value) -> Result<Change<SubscriptionRecord>, BillingError> {
-        self.record.due = self.time.due(self.record.subscription.due_at(&self.customer.timezone));
-        self.unit.replace(&mut self.record)?;
-        let fact = Fact { name, subject: &self.record.id, revision: self.record.revision, data };
+        self.loaded.note_meters();
+        let mut record = self.loaded.record;
+        record.due = self.time.due(record.subscription.due_at(&self.loaded.customer.timezone));
+        self.unit.replace(&mut record)?;
+        let fact = Fact { name, subject: &record.id, revision: record.revision, data };
         self.actor.record(&mut self.unit, self.time.wall, fact)?;
-        Ok(Change { result: self.record, unit: self.unit, follow_up: self.follow_up })
-    }
-}
-
-/// A refusal of the billing core in this crate's words.
-pub(crate) fn refusal(error: domain::BillingError) -> BillingError {
-    let detail = error.to_string();
-    match error {
-        domain::BillingError::State(_) | domain::BillingError::Over => {
-            BillingError::State { code: "invalid_state", detail }
-        }
-        _ => BillingError::rule("not_billable", "", detail),
+        Ok(Change { result: record, unit: self.unit, follow_up: self.follow_up })
     }
 }

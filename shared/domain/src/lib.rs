@@ -39,7 +39,7 @@ mod wallet;
 
 pub use billing::{
     Adjusted, Bill, Billable, BilledUsage, BillingError, LateUsage, Metered, Occasion, ProrationBehavior, Taxes, Usage,
-    UsageWindow, Used, adjustment, bill, is_upgrade, usage_windows,
+    UsageWindow, Used, adjustment, bill, is_upgrade, usage_so_far, usage_windows, windows_under_way,
 };
 pub use cadence::{Anchor, AnchorDay, BillingCycle, Cadence, Every, Interval, NotAnchorDay};
 pub use calendar::{UnknownZone, Zone};

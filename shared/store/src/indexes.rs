@@ -11,11 +11,12 @@ use mongodb::{
 
 use crate::{Record, Store, StoreError};
 use crate::{
-    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, counters::Counter, customers::Customer,
-    dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice,
-    meters::MeterRecord, notifications::Notification, operations::Operation, payment_attempts::PaymentAttempt,
-    plans::PlanVersion, schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant,
-    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User,
+    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, counters::Counter, coupons::CouponRecord,
+    customers::Customer, dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey,
+    invoices::Invoice, meters::MeterRecord, notifications::Notification, operations::Operation,
+    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
+    subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
+    usage_passes::UsagePass, users::User,
 };
 
 /// The server's code for creating a collection that exists.
@@ -59,6 +60,7 @@ impl Store {
         self.ensure::<Customer>([list()]).await?;
         self.ensure::<MeterRecord>([unique(doc! { "tenant": 1, "meter.key": 1 }), list()]).await?;
         self.ensure::<PlanVersion>([unique(doc! { "tenant": 1, "plan.key": 1, "version": 1 }), list()]).await?;
+        self.ensure::<CouponRecord>([unique(doc! { "tenant": 1, "coupon.key": 1 }), list()]).await?;
         self.ensure::<SubscriptionRecord>([sweep(), list(), index(doc! { "tenant": 1, "customer": 1, "due_at": 1 })])
             .await?;
         self.ensure::<UsageEvent>([index(doc! { "tenant": 1, "customer": 1, "meter": 1, "timestamp": 1 })]).await?;

@@ -12,6 +12,7 @@ mod billing_runs;
 mod chunks;
 mod client;
 mod counters;
+mod coupons;
 mod customers;
 mod dead_letters;
 mod due;
@@ -44,6 +45,7 @@ pub use audit_entries::AuditEntry;
 pub use billing_runs::{BillingRun, RunAmount, RunState, RunTotals};
 pub use chunks::{Chunk, ChunkCounts, ChunkState, ChunkSummary, FailedItem};
 pub use client::{Store, StoreConfig};
+pub use coupons::CouponRecord;
 pub use customers::Customer;
 pub use dead_letters::{
     ChangeId, DeadLetterChange, DeadLetterContent, DeadLetterEvent, DeadLetterRecord, DeadLetterState, Handled,

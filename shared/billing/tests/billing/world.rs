@@ -119,7 +119,7 @@ impl World {
             billing_cycle: BillingCycle::Calendar,
             quantities: BTreeMap::new(),
             start_at: Some(start.parse().unwrap()),
-            metadata: BTreeMap::new(),
+            ..NewSubscription::default()
         };
         let (store, time) = (&self.billing.store, self.time().await);
         billing::create_subscription(store, &actor(), &time, (id.to_owned(), new)).await

@@ -68,7 +68,7 @@ impl Draft<'_> {
     }
 
     /// A line for each group of what was used; the price's maximum is used up by them in order.
-    fn bill_usage(
+    pub(super) fn bill_usage(
         &mut self,
         price: &Price,
         part: BillingPeriod,

@@ -11,6 +11,7 @@ mod advance;
 mod arrears;
 mod commitment;
 mod credit;
+mod so_far;
 mod upgrade;
 mod usage;
 
@@ -21,6 +22,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use adjustment::{Adjusted, BilledUsage, LateUsage, adjustment};
+pub use so_far::{usage_so_far, windows_under_way};
 pub use upgrade::is_upgrade;
 pub use usage::{UsageWindow, Used, usage_windows};
 
@@ -379,7 +381,9 @@ impl<'a> Draft<'a> {
     fn over(&mut self) {
         self.subscription.status = SubscriptionStatus::Cancelled;
         if let Some(end) = self.subscription.end {
-            self.subscription.period.end = self.subscription.period.end.min(end.date);
+            // It may be over before it has begun.
+            let period = &mut self.subscription.period;
+            period.end = period.end.min(end.date).max(period.start);
         }
         self.subscription.next_boundary = None;
         self.subscription.scheduled = None;

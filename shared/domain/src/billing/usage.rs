@@ -88,7 +88,7 @@ pub fn usage_windows(billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result
 }
 
 impl Draft<'_> {
-    fn usage_window(&self, price: &Price) -> Option<UsageWindow> {
+    pub(super) fn usage_window(&self, price: &Price) -> Option<UsageWindow> {
         let (part, full) = self.ended_part(price)?;
         let (subscription, zone) = (&self.subscription, self.billable.zone);
         let since = subscription.plan_since;

@@ -58,6 +58,13 @@ pub struct EventView<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Group(Vec<(String, String)>);
 
+impl Group {
+    /// Property and value, in the price's order.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(property, value)| (property.as_str(), value.as_str()))
+    }
+}
+
 impl fmt::Display for Group {
     /// "region: eu, tier: gold".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

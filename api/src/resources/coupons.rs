@@ -1,0 +1,179 @@
+//! `/v1/coupons`: what is taken off invoices.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use billing::{BillingError, Change, create_coupon as decide_creation};
+use domain::{Coupon as ValidCoupon, CouponSpec};
+use jiff::Timestamp;
+use serde::Serialize;
+use store::{CouponRecord, ListFilter};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    auth::caller::Caller,
+    http::{
+        headers::ETag,
+        json::StrictJson,
+        openapi::{ReadProblems, WriteProblems},
+        page::{List, PageParams},
+        problem::Problem,
+        query::{ListQuery, NoFilter},
+    },
+    problems::rule_of_spec,
+    read::{self, Reader},
+    state::GatewayState,
+    write::{Ground, Write, Writer},
+};
+
+const URL: &str = "/v1/coupons";
+
+/// What is taken off invoices. Documents what the domain reads; a test compares the two.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only documents a body that the domain reads")]
+struct CouponBody {
+    /// Unique in the tenant: 1 to 64 lower-case letters, digits, `_` or `-`.
+    #[schema(example = "welcome")]
+    key: String,
+    /// Shown on invoices; the key if left out.
+    name: Option<String>,
+    /// Above 0, at most 100, as a decimal string; this or `amount_off_minor`.
+    #[schema(example = "10")]
+    percent_off: Option<String>,
+    /// Off each invoice, in minor units; this or `percent_off`.
+    #[schema(minimum = 1)]
+    amount_off_minor: Option<i64>,
+    /// Of the amount; the invoice's own if left out.
+    #[schema(example = "usd")]
+    currency: Option<String>,
+    /// How many invoices it lasts: one, so many periodic ones, or all.
+    #[schema(example = "once", pattern = "^(once|repeating|forever)$")]
+    duration: String,
+    /// Periodic invoices that a `repeating` one lasts.
+    #[schema(minimum = 1, maximum = 1000)]
+    duration_periods: Option<u32>,
+    /// Keys of the prices that it is limited to; all lines if left out.
+    #[schema(required = false, example = json!(["seats"]))]
+    applies_to: Vec<String>,
+    /// Keys of the plans that it is limited to; all if left out.
+    #[schema(required = false, example = json!(["pro"]))]
+    applies_to_plans: Vec<String>,
+}
+
+/// A coupon. It never changes; a subscription keeps it as it was when it was applied.
+#[derive(Debug, Serialize, ToSchema)]
+struct Coupon {
+    #[schema(example = "cpn_0198f3")]
+    id: String,
+    /// Always `coupon`.
+    #[schema(value_type = String, example = "coupon")]
+    object: &'static str,
+    created: Timestamp,
+    livemode: bool,
+    #[serde(flatten)]
+    #[schema(value_type = CouponBody)]
+    spec: CouponSpec,
+}
+
+impl Coupon {
+    fn of(record: CouponRecord, livemode: bool) -> Self {
+        let spec = record.coupon.into();
+        Self { id: record.id, object: "coupon", created: record.created, livemode, spec }
+    }
+}
+
+struct Creation {
+    id: String,
+    coupon: ValidCoupon,
+}
+
+impl Write for Creation {
+    type Made = CouponRecord;
+    type Shown = Coupon;
+    const STATUS: StatusCode = StatusCode::CREATED;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        decide_creation(&ground.store, &ground.actor, &ground.time, (self.id.clone(), self.coupon.clone())).await
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> Coupon {
+        Coupon::of(made, livemode)
+    }
+}
+
+/// The routes of this resource.
+pub(super) fn routes() -> OpenApiRouter<GatewayState> {
+    OpenApiRouter::new().routes(routes!(create_coupon, list_coupons)).routes(routes!(get_coupon))
+}
+
+/// Creates a coupon; its key is unique in the tenant.
+#[utoipa::path(post, path = "/v1/coupons", tag = "catalogue", request_body = CouponBody,
+    responses((status = 201, body = Coupon), WriteProblems))]
+async fn create_coupon(
+    State(gateway): State<GatewayState>,
+    writer: Writer,
+    body: StrictJson<CouponSpec>,
+) -> Result<Response, Problem> {
+    writer.require("coupons:write")?;
+    let coupon = ValidCoupon::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
+    let creation = Creation { id: gateway.app.ids.new_id("cpn"), coupon };
+    writer.run(&gateway, (body.body_hash, creation)).await
+}
+
+/// Lists coupons, newest first.
+#[utoipa::path(get, path = "/v1/coupons", tag = "catalogue", params(PageParams),
+    responses((status = 200, body = List<Coupon>), ReadProblems))]
+async fn list_coupons(
+    State(gateway): State<GatewayState>,
+    caller: Caller,
+    query: ListQuery<NoFilter>,
+) -> Result<Json<List<Coupon>>, Problem> {
+    caller.require("coupons:read")?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let rows = page.data.into_iter().map(|coupon| Coupon::of(coupon, livemode)).collect();
+    Ok(Json(List::new(URL, page.has_more, rows)))
+}
+
+/// Gets a coupon.
+#[utoipa::path(get, path = "/v1/coupons/{id}", tag = "catalogue", params(("id" = String, Path)),
+    responses((status = 200, body = Coupon), ReadProblems))]
+async fn get_coupon(
+    State(gateway): State<GatewayState>,
+    Reader(caller): Reader,
+    Path(id): Path<String>,
+) -> Result<(ETag, Json<Coupon>), Problem> {
+    caller.require("coupons:read")?;
+    let coupon: CouponRecord = read::find(&gateway, &caller.tenant, ("coupon", &id)).await?;
+    let livemode = read::livemode(&gateway, &caller.tenant).await?;
+    Ok((ETag::of_revision(coupon.revision), Json(Coupon::of(coupon, livemode))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::CouponSpec;
+    use serde_json::{Value, json};
+    use utoipa::PartialSchema;
+
+    use super::CouponBody;
+
+    #[test]
+    fn the_document_names_the_fields_that_the_domain_reads() {
+        let full = json!({ "key": "c", "name": "C", "percent_off": "1", "amount_off_minor": 1, "currency": "usd",
+            "duration": "repeating", "duration_periods": 1, "applies_to": ["p"], "applies_to_plans": ["p"] });
+        let spec: CouponSpec = serde_json::from_value(full).expect("a body");
+        let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<_>>();
+        let schema = serde_json::to_value(CouponBody::schema()).expect("a schema");
+        assert_eq!(keys(&serde_json::to_value(spec).expect("JSON")), keys(&schema["properties"]));
+    }
+}

@@ -1,0 +1,260 @@
+//! What clients send and see of a subscription.
+
+use std::collections::BTreeMap;
+
+use billing::{NewSubscription, SubscriptionChange, When};
+use domain::{AnchorDay, BillingCycle, ProrationBehavior, SubscriptionStatus};
+use jiff::{Timestamp, civil::Date};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use store::{ListFilter, SubscriptionRecord};
+use utoipa::{IntoParams, ToSchema};
+
+use super::super::fields::{self, Instant, Metadata, Period, Quantity};
+use crate::http::problem::Problem;
+
+/// A subscription to create.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SubscriptionRequest {
+    /// Id of the customer.
+    #[schema(example = "cus_0198f3")]
+    customer: String,
+    /// Id or key of the plan.
+    #[schema(example = "pln_0198f3")]
+    plan: String,
+    /// Where boundaries lie: `anniversary` of the start (if left out), or `calendar`: the first of the month or quarter, Monday
+    /// or January 1, the first period being a part of one.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "anniversary", pattern = "^(anniversary|calendar)$")]
+    billing_cycle: BillingCycle,
+    /// Day of the month that periods begin on, in shorter months their last; for an anniversary cycle of months, quarters or
+    /// years. The start's, or the trial's end's, if left out.
+    #[schema(minimum = 1, maximum = 31)]
+    anchor_day: Option<i64>,
+    /// Price key -> quantity, for each licensed price of the plan.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    quantities: BTreeMap<String, Quantity>,
+    /// Days of trial from the start; the plan's if left out.
+    #[schema(minimum = 0, maximum = 3660)]
+    trial_days: Option<u16>,
+    /// Ids or keys of coupons, at most 20, in the order they apply.
+    #[serde(default)]
+    #[schema(example = json!(["welcome"]))]
+    coupons: Vec<String>,
+    /// May lie in the past or in the future; now if left out.
+    #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
+    start_at: Option<Instant>,
+    /// The first instant at which it is over, on a later day than the start; never if left out.
+    #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
+    end_at: Option<Instant>,
+    /// Up to 50 strings of the client's.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+}
+
+/// A change of plan or quantities; at least one of them.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct ChangeRequest {
+    /// Id or key of the new plan; it stays if left out.
+    #[schema(example = "pro")]
+    plan: Option<String>,
+    /// Price key -> new quantity; the others stay.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    quantities: BTreeMap<String, Quantity>,
+    /// `now`, with an invoice at once, or at `period_end`. If left out, an upgrade is now and a downgrade at the end of the
+    /// period; it is an upgrade when the amount in advance per day does not fall.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^(now|period_end)$")]
+    when: Option<Moment>,
+    /// Whether days are credited and charged: by `day` (if left out), or `none` until the next period.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
+    proration: ProrationBehavior,
+}
+
+/// A cancellation.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct CancelRequest {
+    /// `now`, with a last invoice at once, or at `period_end`.
+    #[schema(value_type = String, example = "period_end", pattern = "^(now|period_end)$")]
+    when: Moment,
+    /// Whether days that were billed in advance are credited: by `day` (if left out), or `none`.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
+    proration: ProrationBehavior,
+}
+
+/// A coupon to apply.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct ApplyCouponRequest {
+    /// Id or key of the coupon.
+    #[schema(example = "welcome")]
+    pub coupon: String,
+}
+
+/// Nothing needs to be said.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct NoFields {}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Moment {
+    Now,
+    PeriodEnd,
+}
+
+/// A subscription.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Subscription {
+    #[schema(example = "sub_0198f3")]
+    id: String,
+    /// Always `subscription`.
+    #[schema(value_type = String, example = "subscription")]
+    object: &'static str,
+    created: Timestamp,
+    livemode: bool,
+    customer: String,
+    /// Id of the plan's version.
+    plan: String,
+    /// Id of the plan's version that follows at the end of the period; null if none does.
+    scheduled_plan: Option<String>,
+    #[schema(value_type = String, example = "anniversary")]
+    billing_cycle: BillingCycle,
+    /// The day of the month that was asked for.
+    anchor_day: Option<u8>,
+    /// Price key -> quantity, of the licensed prices.
+    quantities: BTreeMap<String, Decimal>,
+    /// In the order they apply.
+    coupons: Vec<AppliedCoupon>,
+    /// Usage counts from here on.
+    start_at: Timestamp,
+    /// Local date of the first day after the trial; null if there is and was none.
+    trial_end: Option<Date>,
+    /// The first instant at which it is over; null if that is not known.
+    end_at: Option<Timestamp>,
+    /// `trialing`, `active`, `past_due`, `unpaid`, `paused` or `cancelled`.
+    #[schema(value_type = String, example = "active")]
+    status: SubscriptionStatus,
+    /// The period that ends at the next boundary.
+    current_period: Period,
+    /// Local date of the oldest boundary that is not billed yet; null once it is over.
+    next_boundary: Option<Date>,
+    /// The instant from which the next boundary is billed; null when there is none.
+    next_billing_at: Option<Timestamp>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    metadata: Metadata,
+}
+
+/// A coupon that a subscription has.
+#[derive(Debug, Serialize, ToSchema)]
+struct AppliedCoupon {
+    /// Its key.
+    #[schema(example = "welcome")]
+    coupon: String,
+    /// Invoices that count towards its duration.
+    uses: u32,
+}
+
+/// Which subscriptions are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SubscriptionFilter {
+    /// Id of the customer.
+    customer: Option<String>,
+    /// Where they stand.
+    #[param(value_type = Option<String>)]
+    status: Option<SubscriptionStatus>,
+}
+
+impl SubscriptionRequest {
+    pub(super) fn parse(self) -> Result<NewSubscription, Problem> {
+        Ok(NewSubscription {
+            customer: self.customer,
+            plan: self.plan,
+            billing_cycle: self.billing_cycle,
+            anchor_day: self.anchor_day.map(anchor_day).transpose()?,
+            trial_days: self.trial_days,
+            coupons: self.coupons,
+            quantities: decimals(self.quantities),
+            start_at: self.start_at.map(|at| at.0),
+            end_at: self.end_at.map(|at| at.0),
+            metadata: fields::metadata(self.metadata)?,
+        })
+    }
+}
+
+pub(super) fn anchor_day(day: i64) -> Result<AnchorDay, Problem> {
+    let day = u8::try_from(day).ok().and_then(|day| AnchorDay::try_from(day).ok());
+    day.ok_or_else(|| fields::refused("/anchor_day", "invalid_value", &domain::NotAnchorDay.to_string()))
+}
+
+pub(super) fn decimals(quantities: BTreeMap<String, Quantity>) -> BTreeMap<String, Decimal> {
+    quantities.into_iter().map(|(key, quantity)| (key, quantity.0)).collect()
+}
+
+impl ChangeRequest {
+    pub(super) fn parse(self) -> SubscriptionChange {
+        SubscriptionChange {
+            plan: self.plan,
+            quantities: decimals(self.quantities),
+            when: self.when.map(When::from),
+            proration: self.proration,
+        }
+    }
+}
+
+impl CancelRequest {
+    pub(super) fn parse(self) -> (When, ProrationBehavior) {
+        (self.when.into(), self.proration)
+    }
+}
+
+impl From<Moment> for When {
+    fn from(moment: Moment) -> Self {
+        match moment {
+            Moment::Now => Self::Now,
+            Moment::PeriodEnd => Self::PeriodEnd,
+        }
+    }
+}
+
+impl SubscriptionFilter {
+    pub(super) fn into_store(self) -> ListFilter {
+        let status = self.status.map(|status| status.as_str().to_owned());
+        ListFilter::default().field("customer", self.customer).field("subscription.status", status)
+    }
+}
+
+impl Subscription {
+    pub(super) fn of(record: SubscriptionRecord, livemode: bool) -> Self {
+        let SubscriptionRecord { id, created, customer, subscription, metadata, due, .. } = record;
+        let applied =
+            |one: &domain::AppliedCoupon| AppliedCoupon { coupon: one.coupon.key().to_owned(), uses: one.uses };
+        Self {
+            id,
+            object: "subscription",
+            created,
+            livemode,
+            customer,
+            plan: subscription.plan().to_owned(),
+            scheduled_plan: subscription.scheduled_plan().map(ToOwned::to_owned),
+            billing_cycle: subscription.billing_cycle(),
+            anchor_day: subscription.anchor_day().map(u8::from),
+            quantities: subscription.quantities().clone(),
+            coupons: subscription.coupons().iter().map(applied).collect(),
+            start_at: subscription.start_at(),
+            trial_end: subscription.trial_end(),
+            end_at: subscription.end_at(),
+            status: subscription.status(),
+            current_period: subscription.current_period().into(),
+            next_boundary: subscription.next_boundary(),
+            next_billing_at: due.at,
+            metadata,
+        }
+    }
+}
