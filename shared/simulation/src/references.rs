@@ -211,9 +211,8 @@ impl Check<'_> {
         }
         check_list(entry, "lines", one_off.lines.len())?;
         for (index, spec) in one_off.lines.iter().enumerate() {
-            let below = |SpecError { path, rule }: SpecError| {
-                entry.error(&format!("{}.{path}", element("lines", index)), rule)
-            };
+            let below =
+                |SpecError { path, rule }: SpecError| entry.error(&format!("{}.{path}", element("lines", index)), rule);
             OneOffLine::try_from(spec.clone()).map_err(below)?;
         }
         Ok(())
