@@ -158,15 +158,13 @@ impl<'a, 'g> World<'a, 'g> {
     fn receive(&mut self, entry: &'a Entry, usage: &'a Usage) -> Result<(), SimulationError> {
         let Some(meter) = self.scenario.meters.get(&usage.meter) else { return Ok(()) };
         meter.quantity(&usage.properties).map_err(|error| entry.error("properties", error.to_string()))?;
-        let received = self.log.receive(entry, usage)?;
-        if meter.late_policy() == LatePolicy::Ignore {
-            return Ok(());
-        }
-        for changed in received.changed {
-            let Some(held) = self.subscriptions.iter_mut().find(|held| held.name == changed.subscription) else {
-                continue;
-            };
-            for window in held.billed.iter_mut().filter(|window| window.covers(changed.meter, changed.at)) {
+        for changed in self.log.receive(entry, usage)?.changed {
+            // What a correction withdraws may be of another meter.
+            let meter =
+                self.scenario.meters.get(changed.meter).filter(|meter| meter.late_policy() == LatePolicy::Adjust);
+            let held = self.subscriptions.iter_mut().find(|held| held.name == changed.subscription);
+            let Some((meter, held)) = meter.zip(held) else { continue };
+            for window in held.billed.iter_mut().filter(|window| window.covers(meter, changed.at)) {
                 window.is_late = true;
             }
         }

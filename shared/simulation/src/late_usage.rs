@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{BillingError, Exact, Group, LateUsage, LineItem, LineKind, Plan, Usage, UsageWindow, adjustment};
+use domain::{BillingError, Exact, Group, LateUsage, LineItem, LineKind, Meter, Plan, Usage, UsageWindow, adjustment};
 use jiff::Timestamp;
 
 /// A window of a price, as it was billed.
@@ -41,10 +41,11 @@ impl<'a> BilledWindow<'a> {
         self.window.price == other.window.price && self.window.window == other.window.window
     }
 
-    /// Whether an event of a meter counts in it.
-    pub(crate) fn covers(&self, meter: &str, at: Timestamp) -> bool {
+    /// Whether an event of a meter counts in it, if only because its value is carried into it.
+    pub(crate) fn covers(&self, meter: &Meter, at: Timestamp) -> bool {
         let window = &self.window.window;
-        self.window.meter == meter && window.from <= at && at < window.to && !self.window.is_paused(at)
+        let from = if meter.is_recurring() { window.carried_from.min(window.from) } else { window.from };
+        self.window.meter == meter.key() && from <= at && at < window.to && !self.window.is_paused(at)
     }
 
     /// The lines for what has changed in it; from here on that is billed, too.

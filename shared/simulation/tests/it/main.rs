@@ -1,6 +1,11 @@
 //! Scenarios, good and bad, through the crate's public face.
 
 mod bad_scenarios;
+mod fuzz;
+mod laws;
+mod random;
 mod scenarios;
 mod stories;
+mod story;
 mod text;
+mod worked_examples;
