@@ -67,7 +67,7 @@ fn spec_problem(parent: &str, code: &str, error: &SpecError) -> Problem {
 
 /// `prices[1].model.tiers[2].up_to` as the JSON pointer `/prices/1/model/tiers/2/up_to`. A client's own key, which may stand
 /// after a dot (`quantities.a/b`), is escaped (RFC 6901); it has no dot, since no body's key does.
-fn pointer(path: &str) -> String {
+pub(crate) fn pointer(path: &str) -> String {
     let segments = path.split(['.', '[']).map(|segment| segment.trim_end_matches(']'));
     segments.map(|segment| format!("/{}", segment.replace('~', "~0").replace('/', "~1"))).collect()
 }

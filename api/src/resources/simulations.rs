@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     http::{json::StrictJson, openapi::WriteProblems, problem::Problem},
-    problems::rule_of_spec,
+    problems::{pointer, rule_of_spec},
     read::Reader,
     state::GatewayState,
 };
@@ -39,8 +39,16 @@ async fn create_simulation(Reader(caller): Reader, body: StrictJson<Value>) -> R
     caller.require("plans:read")?;
     let text = body.value.to_string();
     // A long story takes a while; other requests go on meanwhile.
-    let told = tokio::task::spawn_blocking(move || simulate(&Scenario::parse(text.as_bytes())?)).await;
-    let told = told.map_err(|_| Problem::internal())?;
-    let output = told.map_err(|error| rule_of_spec("", &SpecError::new(error.path, error.rule)))?;
+    let told = tokio::task::spawn_blocking(move || tell(&text)).await;
+    let output = told.map_err(|_| Problem::internal())??;
     Ok(Json(Simulation { object: "simulation", output }))
+}
+
+/// Tells a scenario's story: 400 for what is no scenario, 422 for what cannot happen in it.
+fn tell(text: &str) -> Result<Output, Problem> {
+    let scenario = Scenario::parse(text.as_bytes()).map_err(|error| {
+        let (detail, pointer) = (error.to_string(), pointer(&error.path));
+        Problem::malformed("invalid_body", detail).at(pointer, "invalid_value", error.rule)
+    })?;
+    simulate(&scenario).map_err(|error| rule_of_spec("", &SpecError::new(error.path, error.rule)))
 }

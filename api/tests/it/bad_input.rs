@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Client, Platform, plan};
 
 /// Each route that takes a body, one that is right, and a field of it whose type can be wrong.
-fn writes(customer: &str) -> [(&'static str, Value, &'static str); 21] {
+fn writes(customer: &str) -> [(&'static str, Value, &'static str); 22] {
     [
         ("/v1/customers", json!({ "name": "Ada", "email": "ada@customers.example" }), "name"),
         ("/v1/meters", json!({ "key": "bytes", "aggregation": "count" }), "aggregation"),
@@ -32,6 +32,7 @@ fn writes(customer: &str) -> [(&'static str, Value, &'static str); 21] {
         ("/v1/subscriptions/{id}/cancel", json!({ "when": "now" }), "when"),
         ("/v1/subscriptions/{id}/apply_coupon", json!({ "coupon": "ten" }), "coupon"),
         ("/v1/invoices/preview", json!({ "plan": "pro" }), "quantities"),
+        ("/v1/simulations", json!({ "customer": { "currency": "usd" }, "until": "2024-01-01T00:00:00Z" }), "customer"),
         ("/v1/usage_events", json!({ "events": [] }), "events"),
         ("/v1/billing_runs", json!({}), "as_of"),
         ("/v1/test_clocks", json!({ "now": "2026-08-01T12:00:00Z" }), "now"),

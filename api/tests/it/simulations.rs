@@ -29,6 +29,12 @@ async fn a_scenario_is_simulated_and_leaves_no_trace() {
     let mut bad = scenario();
     bad["plans"][0]["prices"][0]["model"]["amount"] = json!(49.0);
     let refused = client.post("/v1/simulations", &bad).await;
-    assert_eq!(refused.status, 422);
+    assert_eq!(refused.status, 400);
     assert_eq!(refused.json()["errors"][0]["pointer"], "/plans/0/prices/0/model/amount");
+    let mut impossible = scenario();
+    let resume = json!({ "at": "2024-02-01T00:00:00Z", "do": "resume", "subscription": "s1" });
+    impossible["timeline"].as_array_mut().expect("a list").push(resume);
+    let refused = client.post("/v1/simulations", &impossible).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.json()["errors"][0]["pointer"], "/timeline/1/subscription");
 }

@@ -63,7 +63,7 @@ struct Measuring<'a> {
 impl Measuring<'_> {
     /// The first instant whose events matter.
     fn from(&self) -> Timestamp {
-        if self.meter.is_recurring() { self.window.window.carried_from } else { self.window.window.from }
+        self.window.window.reaches_back_to(self.meter)
     }
 
     /// Whether the quantity stored with each event can be added up as it is.

@@ -62,7 +62,7 @@ impl<'a> EventLog<'a> {
         let mut changed = Vec::new();
         if let Some(corrected) = usage.replaces.as_deref() {
             let withdrawn = self.withdraw(corrected);
-            let unknown = || entry.error("replaces", format!("is no event received before: `{corrected}`"));
+            let unknown = || entry.error("replaces", format!("is no event that counts: `{corrected}`"));
             changed.push(withdrawn.ok_or_else(unknown)?);
         }
         let number = self.received;
@@ -79,16 +79,14 @@ impl<'a> EventLog<'a> {
         Ok(Received { changed })
     }
 
-    /// Takes an event back, if it was received. One that is withdrawn already stays so.
+    /// Takes an event back, if it was received and not taken back before.
     fn withdraw(&mut self, id: &str) -> Option<Place<'a>> {
         let found = *self.ids.get(id)?;
         let Place { subscription, meter, at, number } = found;
-        if let Some(events) = self.series.get_mut(subscription).and_then(|series| series.get_mut(meter)) {
-            let first = events.partition_point(|event| event.at < at);
-            if let Some(index) = events[first..].iter().position(|event| event.number == number) {
-                events.remove(first + index);
-            }
-        }
+        let events = self.series.get_mut(subscription)?.get_mut(meter)?;
+        let first = events.partition_point(|event| event.at < at);
+        let index = events[first..].iter().position(|event| event.number == number)?;
+        events.remove(first + index);
         Some(found)
     }
 
@@ -120,8 +118,8 @@ impl<'a> EventLog<'a> {
         // What the scenario reports was checked when it was received, so only amounts can fail.
         let failed = |source: AmountError| BillingError::Price { price: price.key.clone(), source };
         let mut accumulator = Accumulator::new(meter, price.selection(), window.window);
-        let from = if meter.is_recurring() { window.window.carried_from } else { window.window.from };
-        for event in self.within(subscription, meter.key(), from.min(window.window.from)..window.window.to) {
+        let from = window.window.reaches_back_to(meter);
+        for event in self.within(subscription, meter.key(), from..window.window.to) {
             if !window.is_paused(event.at) {
                 let view = EventView { id: "", at: event.at, properties: event.properties };
                 accumulator.add(view).map_err(|_| failed(AmountError::Overflow))?;

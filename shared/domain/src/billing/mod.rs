@@ -374,7 +374,9 @@ impl<'a> Draft<'a> {
     /// Has today be the last day, unless it was not to be billed: what ends tomorrow is billed now.
     fn end_tomorrow(&mut self) {
         let tomorrow = self.now.date.tomorrow().unwrap_or(Date::MAX);
-        self.now.date = self.subscription.end.map_or(tomorrow, |end| end.date.min(tomorrow));
+        // What has not started has no day.
+        let after = if self.now.at < self.subscription.start.at { self.subscription.start.date } else { tomorrow };
+        self.now.date = self.subscription.end.map_or(after, |end| end.date.min(after));
         self.subscription.end = Some(self.now);
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use accumulator::Accumulator;
 
-use crate::{Exact, PropertyFilter, QuantityError};
+use crate::{Aggregation, Exact, Meter, PropertyFilter, QuantityError};
 
 /// Which of a meter's events a price sees, and how they are told apart.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +41,19 @@ pub struct MeterWindow {
     pub full_to: Timestamp,
     /// First instant whose events a recurring meter remembers.
     pub carried_from: Timestamp,
+}
+
+impl MeterWindow {
+    /// The first instant whose events matter to a meter: for a recurring one those whose value is carried into the window,
+    /// for a weighted sum those of the period that a change has cut.
+    #[must_use]
+    pub fn reaches_back_to(&self, meter: &Meter) -> Timestamp {
+        match (meter.is_recurring(), meter.aggregation()) {
+            (true, _) => self.carried_from.min(self.from),
+            (false, Aggregation::WeightedSum) => self.full_from.max(self.carried_from).min(self.from),
+            (false, _) => self.from,
+        }
+    }
 }
 
 /// An event, as far as measuring looks at it.
@@ -87,12 +100,25 @@ pub struct Measured {
     pub values: Vec<Exact>,
 }
 
-/// An event whose properties give no quantity.
+/// Why events come to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event `{event}`: {source}")]
-pub struct MeasureError {
-    /// Its id.
-    pub event: String,
-    /// Why.
-    pub source: QuantityError,
+pub enum MeasureError {
+    /// An event's properties give no quantity.
+    #[error("event `{event}`: {source}")]
+    Event {
+        /// Its id.
+        event: String,
+        /// Why.
+        source: QuantityError,
+    },
+    /// More than can be kept.
+    #[error("event `{event}`: there are more than {limit} {what}")]
+    TooMany {
+        /// The id of the event that is one too many.
+        event: String,
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
 }

@@ -1,6 +1,8 @@
 //! Tallies: what one group of events comes to so far, by the meter's aggregation.
+//!
+//! **Invariant:** events may be added in any order, except that of two `latest` values at one instant the one added last wins.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
 use jiff::Timestamp;
 
@@ -13,54 +15,61 @@ pub(super) enum Tally {
     /// Counts and sums.
     Total(Exact),
     Max(Option<Exact>),
-    Latest(Option<Exact>),
+    Latest(Option<(Timestamp, Exact)>),
     Unique(BTreeSet<String>),
-    /// The running sum, since when it holds, and its time-weighted total so far, in units x milliseconds.
-    Weighted {
-        level: Exact,
-        since: Timestamp,
-        area: Exact,
-    },
+    /// In units x milliseconds: each event's value for as long as it holds, until the end of the window.
+    Weighted(Exact),
 }
 
 impl Tally {
-    pub(super) fn new(aggregation: Aggregation, window: &MeterWindow) -> Self {
+    pub(super) fn new(aggregation: Aggregation) -> Self {
         match aggregation {
             Aggregation::Count | Aggregation::Sum => Self::Total(Exact::zero()),
             Aggregation::Max => Self::Max(None),
             Aggregation::Latest => Self::Latest(None),
             Aggregation::UniqueCount => Self::Unique(BTreeSet::new()),
-            Aggregation::WeightedSum => {
-                Self::Weighted { level: Exact::zero(), since: window.from, area: Exact::zero() }
-            }
+            Aggregation::WeightedSum => Self::Weighted(Exact::zero()),
         }
     }
 
-    /// Adds an event; one before the window is only carried into it.
-    pub(super) fn add(&mut self, at: Timestamp, value: Exact, text: Option<&str>) {
+    /// Adds an event that is in the window, or carried into it: then it weighs from the window's begin.
+    pub(super) fn add(&mut self, at: Timestamp, (value, text): (Exact, Option<&str>), window: &MeterWindow) {
         match self {
-            Self::Total(total) => *total = total.clone() + value,
-            Self::Max(most) => *most = Some(most.take().map_or(value.clone(), |most| most.max(value))),
-            Self::Latest(latest) => *latest = Some(value),
-            Self::Unique(texts) => drop(texts.insert(text.unwrap_or_default().to_owned())),
-            Self::Weighted { level, since, area } => {
-                if at > *since {
-                    *area = area.clone() + level.clone() * milliseconds(*since, at);
-                    *since = at;
+            Self::Total(total) => increase(total, value),
+            Self::Max(most) => {
+                if most.as_ref().is_none_or(|most| *most < value) {
+                    *most = Some(value);
                 }
-                *level = level.clone() + value;
             }
+            Self::Latest(latest) => {
+                if latest.as_ref().is_none_or(|(last, _)| *last <= at) {
+                    *latest = Some((at, value));
+                }
+            }
+            Self::Unique(texts) => {
+                // Most texts are known ones, and need no copy.
+                let text = text.unwrap_or_default();
+                if !texts.contains(text) {
+                    texts.insert(text.to_owned());
+                }
+            }
+            Self::Weighted(area) => increase(area, value * milliseconds(at.max(window.from), window.to)),
         }
+    }
+
+    /// The different texts it keeps.
+    pub(super) fn kept(&self) -> usize {
+        if let Self::Unique(texts) = self { texts.len() } else { 0 }
     }
 
     /// The meter's value at the end of the window.
     pub(super) fn value(self, window: &MeterWindow) -> Result<Exact, AmountError> {
         match self {
             Self::Total(total) => Ok(total),
-            Self::Max(value) | Self::Latest(value) => Ok(value.unwrap_or_else(Exact::zero)),
+            Self::Max(value) => Ok(value.unwrap_or_else(Exact::zero)),
+            Self::Latest(latest) => Ok(latest.map_or_else(Exact::zero, |(_, value)| value)),
             Self::Unique(texts) => Ok(Exact::from(i64::try_from(texts.len()).map_err(|_| AmountError::Overflow)?)),
-            Self::Weighted { level, since, area } => {
-                let area = area + level * milliseconds(since, window.to);
+            Self::Weighted(area) => {
                 let length = milliseconds(window.full_from, window.full_to);
                 // A day that does not exist is a period without time.
                 if length.is_zero() { Ok(Exact::zero()) } else { area.divided_by(&length) }
@@ -69,6 +78,11 @@ impl Tally {
     }
 }
 
+fn increase(total: &mut Exact, by: Exact) {
+    *total = mem::replace(total, Exact::zero()) + by;
+}
+
+/// None where time runs backwards.
 fn milliseconds(from: Timestamp, to: Timestamp) -> Exact {
-    Exact::from(to.as_millisecond() - from.as_millisecond())
+    Exact::from((to.as_millisecond() - from.as_millisecond()).max(0))
 }

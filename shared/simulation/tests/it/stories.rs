@@ -139,7 +139,7 @@ fn what_cannot_happen_is_named_by_its_entry() {
     let mut nothing = usage(at, "b", "1");
     nothing["properties"] = json!({});
     for (entry, line) in [
-        (correction, "timeline[2].replaces is no event received before: `c`"),
+        (correction, "timeline[2].replaces is no event that counts: `c`"),
         (nothing, "timeline[2].properties the property `value` is missing"),
         (
             json!({ "at": at, "do": "pay", "invoice": 2, "outcome": "succeeded" }),
