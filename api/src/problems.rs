@@ -16,6 +16,7 @@ impl From<BillingError> for Problem {
             BillingError::Rule { code, pointer, detail } => {
                 Self::rule_violated(code, detail.clone()).at(pointer, code, detail)
             }
+            BillingError::Spec(error) => rule_of_spec("", &error),
             BillingError::State { code, detail } => Self::conflict(code, detail),
             BillingError::Store(error) => error.into(),
             BillingError::Mail(error) => {
@@ -83,6 +84,7 @@ mod tests {
         for (error, status) in [
             (BillingError::NotFound { object: "customer", id: detail() }, 404),
             (BillingError::Rule { code: "c", pointer: "/p", detail: detail() }, 422),
+            (BillingError::Spec(domain::SpecError::new("lines[0].line", "is named twice")), 422),
             (BillingError::State { code: "c", detail: detail() }, 409),
             (BillingError::Store(StoreError::Conflict(detail())), 409),
             (BillingError::Store(StoreError::Duplicate(detail())), 409),

@@ -1,13 +1,17 @@
 //! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
 
 mod bad_input;
+mod balances;
 mod billing;
+mod credit_notes;
 mod dead_letters;
 mod document;
 mod harness;
 mod idempotency;
+mod invoice_actions;
 mod lists;
 mod queues;
 mod sign_in;
 mod usage;
+mod wallets;
 mod work;

@@ -25,6 +25,9 @@ pub enum BillingError {
         /// The rule, for people.
         detail: String,
     },
+    /// A part of the body violates a rule of the billing core, at a path that depends on the body.
+    #[error(transparent)]
+    Spec(#[from] domain::SpecError),
     /// The object is in a state that does not allow this.
     #[error("{detail}")]
     State {
@@ -66,6 +69,7 @@ impl From<BillingError> for JobError {
         let message = error.to_string();
         match error {
             BillingError::NotFound { .. } => Self::fatal("not_found", message),
+            BillingError::Spec(_) => Self::fatal("rule_violated", message),
             BillingError::Rule { code, .. } | BillingError::State { code, .. } => Self::fatal(code, message),
             BillingError::Store(StoreError::Corrupt(_)) => Self::fatal("corrupt_document", message),
             BillingError::Store(StoreError::Duplicate(_)) => Self::retry("duplicate", message),

@@ -5,13 +5,14 @@
 //! subscription is compared on its revision: a run that bills it at the same moment comes before or after, never in between.
 
 use domain::{Billable, Metered, Occasion};
-use store::{Customer, PlanVersion, Store, SubscriptionRecord, UnitOfWork};
+use store::{Customer, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
-    issue_invoice::{self, Issue},
+    issue_invoice::{self, Issue, Source},
     measure_usage::{Wanted, measure_usage},
+    purse::load_wallets,
 };
 use queue::NewJob;
 use serde_json::Value;
@@ -26,6 +27,7 @@ pub(crate) struct SubscriptionDesk<'a> {
     time: &'a TenantTime,
     pub record: SubscriptionRecord,
     pub customer: Customer,
+    wallets: Vec<WalletRecord>,
     pub plan: PlanVersion,
     unit: UnitOfWork,
     follow_up: Vec<NewJob>,
@@ -47,8 +49,9 @@ impl<'a> SubscriptionDesk<'a> {
         let record: SubscriptionRecord = store.find(tenant, id).await?.ok_or_else(missing)?;
         let customer: Customer = store.find(tenant, &record.customer).await?.ok_or_else(missing)?;
         let plan: PlanVersion = store.find(tenant, record.subscription.plan()).await?.ok_or_else(missing)?;
+        let wallets = load_wallets(store, &customer, time).await?;
         let (unit, follow_up) = (UnitOfWork::default(), Vec::new());
-        let mut desk = Self { store, actor, time, record, customer, plan, unit, follow_up };
+        let mut desk = Self { store, actor, time, record, customer, wallets, plan, unit, follow_up };
         desk.catch_up().await?;
         Ok(desk)
     }
@@ -94,8 +97,9 @@ impl<'a> SubscriptionDesk<'a> {
         let at_boundary = matches!(occasion, Occasion::Boundary { .. });
         let day = self.customer.timezone.date_of(content.issued_at);
         let issue = Issue {
-            customer: &self.customer,
-            subscription: &self.record.id,
+            customer: &mut self.customer,
+            wallets: &mut self.wallets,
+            source: Source::Subscription(&self.record.id),
             boundary: boundary.filter(|_| at_boundary).unwrap_or(day),
             revision: (!at_boundary).then_some(self.record.revision),
             content,

@@ -63,8 +63,7 @@ fn subscription(id: &str, customer: &str, due: Due) -> SubscriptionRecord {
     )
     .unwrap();
     let zone = "UTC".parse().unwrap();
-    let start =
-        Start { at: at("01-01T00:00:00"), zone: &zone, cycle: BillingCycle::Calendar, quantities: BTreeMap::new() };
+    let start = Start { cycle: BillingCycle::Calendar, ..Start::at(at("01-01T00:00:00"), &zone) };
     SubscriptionRecord {
         id: id.to_owned(),
         tenant: TENANT.to_owned(),

@@ -131,5 +131,5 @@ async fn repeats_are_recognised(store: &Store) {
     assert_eq!(store.insert_usage_events(&batch).await.unwrap()[4], Duplicate);
 
     let window = ("02-10T00:00:00.123", "02-10T00:00:00.124");
-    assert_eq!(sums(store, &[query("cus_a", &["lines"], window)]).await, ["cus_a lines 5.5"]);
+    assert_eq!(sums(store, &[query("cus_a", "lines", window)]).await, ["cus_a lines 5.5"]);
 }
