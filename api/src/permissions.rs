@@ -5,8 +5,8 @@
 use crate::auth::role::{InvalidScopes, Role, Scopes};
 
 /// Every scope, separated by spaces as on the wire.
-const EVERYTHING: &str = "billing_runs:read billing_runs:write coupons:read coupons:write customers:read customers:write invoices:read \
-    meters:read meters:write operations:read operations:write payments:read plans:read plans:write \
+const EVERYTHING: &str = "billing_runs:read billing_runs:write coupons:read coupons:write customers:read customers:write \
+    invoices:read invoices:write meters:read meters:write operations:read operations:write payments:read plans:read plans:write \
     subscriptions:read subscriptions:write test_clocks:read test_clocks:write usage:write";
 
 /// The scopes of a role. Only owners exist so far; whoever else may do what comes with the management of users.

@@ -93,6 +93,7 @@ mod tests {
         for (error, status) in [
             (BillingError::NotFound { object: "customer", id: detail() }, 404),
             (BillingError::Rule { code: "c", pointer: "/p", detail: detail() }, 422),
+            (domain::SpecError::new("lines[0].line", "is named twice").into(), 422),
             (BillingError::State { code: "c", detail: detail() }, 409),
             (BillingError::Store(StoreError::Conflict(detail())), 409),
             (BillingError::Store(StoreError::Duplicate(detail())), 409),

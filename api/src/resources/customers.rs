@@ -37,6 +37,9 @@ const URL: &str = "/v1/customers";
 /// What a customer is billed in when the client does not say.
 const DEFAULT_CURRENCY: &str = "usd";
 
+/// Longest grace period: two months, so that drafts of a monthly subscription do not pile up.
+const MAX_GRACE_DAYS: u16 = 60;
+
 /// A customer to create.
 #[derive(Debug, Deserialize, ToSchema)]
 struct CustomerRequest {
@@ -66,6 +69,10 @@ struct CustomerRequest {
     #[serde(default)]
     #[schema(example = "pm_sandbox_ok")]
     payment_method: Option<String>,
+    /// Days for which its periodic invoices stay drafts, up to 60; none if left out.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 60, default = 0)]
+    invoice_grace_days: u16,
     /// Up to 50 strings of the client's.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
@@ -104,6 +111,10 @@ struct Customer {
     tax_rounding: TaxRounding,
     /// The payment gateway's token.
     payment_method: Option<String>,
+    /// Above zero in its favour: what it does not owe any more, and pays its next invoices. See also its wallets.
+    balance_minor: i64,
+    /// Days for which its periodic invoices stay drafts.
+    invoice_grace_days: u16,
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
 }
@@ -128,6 +139,7 @@ impl CustomerRequest {
             tax_rates: domain::tax_rates("tax_rates", self.tax_rates).map_err(|error| rule_of_spec("", &error))?,
             tax_rounding: self.tax_rounding,
             payment_method: fields::payment_method("/payment_method", self.payment_method)?,
+            invoice_grace_days: grace_days(self.invoice_grace_days)?,
             metadata: fields::metadata(self.metadata)?,
         })
     }
@@ -147,9 +159,18 @@ impl Customer {
             tax_rates: customer.tax_rates.iter().map(TaxRate::of).collect(),
             tax_rounding: customer.tax_rounding,
             payment_method: customer.payment_method,
+            balance_minor: customer.balance_minor,
+            invoice_grace_days: customer.invoice_grace_days,
             metadata: customer.metadata,
         }
     }
+}
+
+fn grace_days(days: u16) -> Result<u16, Problem> {
+    if days <= MAX_GRACE_DAYS {
+        return Ok(days);
+    }
+    Err(fields::refused("/invoice_grace_days", "out_of_range", &format!("must be between 0 and {MAX_GRACE_DAYS}")))
 }
 
 struct Creation {

@@ -3,12 +3,13 @@
 //! **Invariant:** stored documents never leave: each is shown by a type of its own. **Invariant:** strings become domain
 //! types here, before a use case sees them.
 
+mod balances;
 mod billing_runs;
 mod coupons;
+mod credit_notes;
 mod customers;
 mod dead_letters;
 pub(crate) mod fields;
-mod invoice_lines;
 mod invoices;
 mod jobs;
 mod meters;
@@ -22,6 +23,7 @@ mod simulations;
 mod subscriptions;
 mod test_clocks;
 mod usage_events;
+mod wallets;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -31,12 +33,15 @@ use crate::state::GatewayState;
 pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
         .merge(customers::routes())
+        .merge(balances::routes())
+        .merge(wallets::routes())
         .merge(meters::routes())
         .merge(plans::routes())
         .merge(coupons::routes())
         .merge(subscriptions::routes())
         .merge(usage_events::routes())
         .merge(invoices::routes())
+        .merge(credit_notes::routes())
         .merge(payments::routes())
         .merge(billing_runs::routes())
         .merge(test_clocks::routes())

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, Platform, plan};
 
-/// Each route that takes a body, one that is right, and a field of it whose type can be wrong.
-fn writes(customer: &str) -> [(&'static str, Value, &'static str); 22] {
-    [
+/// Each route that takes a body, one that is right, and a field of it whose type can be wrong, if it has any.
+fn writes(customer: &str) -> Vec<(&'static str, Value, &'static str)> {
+    vec![
         ("/v1/customers", json!({ "name": "Ada", "email": "ada@customers.example" }), "name"),
         ("/v1/meters", json!({ "key": "bytes", "aggregation": "count" }), "aggregation"),
         (
@@ -36,6 +36,13 @@ fn writes(customer: &str) -> [(&'static str, Value, &'static str); 22] {
         ("/v1/usage_events", json!({ "events": [] }), "events"),
         ("/v1/billing_runs", json!({}), "as_of"),
         ("/v1/test_clocks", json!({ "now": "2026-08-01T12:00:00Z" }), "now"),
+        ("/v1/customers/{id}/balance_adjustments", json!({ "amount_minor": 1, "reason": "r" }), "amount_minor"),
+        ("/v1/wallets", json!({ "customer": customer, "amount_minor": 1 }), "amount_minor"),
+        ("/v1/invoices", json!({ "customer": customer, "lines": [{ "key": "a", "unit_amount": "1" }] }), "lines"),
+        ("/v1/invoices/{id}/void", json!({}), ""),
+        ("/v1/invoices/{id}/mark_uncollectible", json!({}), ""),
+        ("/v1/invoices/{id}/finalize", json!({}), ""),
+        ("/v1/credit_notes", json!({ "invoice": "inv_none", "all": true, "reason": "r" }), "lines"),
         ("/v1/queues/{name}/pause", json!({ "reason": "r" }), "reason"),
         ("/v1/queues/{name}/resume", json!({ "job": "charge" }), "job"),
         ("/v1/queues/{name}/limits", json!({ "key": "smtp", "concurrency": 1 }), "concurrency"),
@@ -79,11 +86,13 @@ async fn a_body_that_does_not_fit_leaves_no_trace() {
         unknown["colour"] = json!("blue");
         let problem = refused(&client, (path, &unknown), (400, "invalid_body")).await;
         assert_eq!(problem["errors"][0]["pointer"], "/colour", "{path}: {problem}");
-        let mut wrong = body.clone();
-        wrong[field] = json!({ "a": [7] });
-        let problem = refused(&client, (path, &wrong), (400, "invalid_body")).await;
-        let pointer = problem["errors"][0]["pointer"].as_str().expect("text").to_owned();
-        assert!(pointer.starts_with(&format!("/{field}")), "{path}: {problem}");
+        if !field.is_empty() {
+            let mut wrong = body.clone();
+            wrong[field] = json!({ "a": [7] });
+            let problem = refused(&client, (path, &wrong), (400, "invalid_body")).await;
+            let pointer = problem["errors"][0]["pointer"].as_str().expect("text").to_owned();
+            assert!(pointer.starts_with(&format!("/{field}")), "{path}: {problem}");
+        }
         let mut operator = body.clone();
         operator["$where"] = json!("1");
         refused(&client, (path, &operator), (400, "invalid_body")).await;

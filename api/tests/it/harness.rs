@@ -141,6 +141,9 @@ impl Platform {
     pub(crate) async fn traces(&self, tenant: &str) -> BTreeMap<&'static str, Vec<String>> {
         let mut traces = BTreeMap::new();
         self.trace::<store::Customer>(tenant, &mut traces).await;
+        self.trace::<store::BalanceEntry>(tenant, &mut traces).await;
+        self.trace::<store::WalletRecord>(tenant, &mut traces).await;
+        self.trace::<store::CreditNoteRecord>(tenant, &mut traces).await;
         self.trace::<store::MeterRecord>(tenant, &mut traces).await;
         self.trace::<store::PlanVersion>(tenant, &mut traces).await;
         self.trace::<store::CouponRecord>(tenant, &mut traces).await;

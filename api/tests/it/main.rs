@@ -1,12 +1,15 @@
 //! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
 
 mod bad_input;
+mod balances;
 mod billing;
 mod catalogue;
+mod credit_notes;
 mod dead_letters;
 mod document;
 mod harness;
 mod idempotency;
+mod invoice_actions;
 mod lists;
 mod queues;
 mod sign_in;
@@ -14,4 +17,5 @@ mod simulations;
 mod subscription_actions;
 mod subscription_outlook;
 mod usage;
+mod wallets;
 mod work;

@@ -23,6 +23,7 @@ use crate::{
     actor::Fact,
     chunk_stage,
     context::retry_conflicts,
+    finalize_invoice::finalize_if_due,
     jobs::CollectPayment,
     settle_payment::{Carrier, Settlement, settle},
 };
@@ -85,7 +86,7 @@ async fn collect_step(
     Ok(Progress::More)
 }
 
-/// Collects an invoice that goes on alone. `Progress::More` means that the outcome is still unknown: try again later.
+/// Collects an invoice that goes on alone; a draft whose grace period is over is finalised first. `Progress::More` means that the outcome is still unknown: try again later.
 ///
 /// # Errors
 /// Store errors.
@@ -94,6 +95,7 @@ pub async fn collect_invoice(
     (tenant, id): (&str, &str),
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
+    retry_conflicts(|| finalize_if_due(billing, (tenant, id), wall)).await?;
     let progress = retry_conflicts(|| collect_alone(billing, (tenant, id), wall)).await?;
     if let Some(chunk) = billing.store.find::<Invoice>(tenant, id).await?.and_then(|invoice| invoice.chunk) {
         chunk_stage::recount(billing, (tenant, &chunk)).await?;
@@ -193,7 +195,7 @@ fn new_attempt(invoice: &Invoice, token: &str, time: &TenantTime) -> PaymentAtte
         invoice: invoice.id.clone(),
         customer: invoice.customer.clone(),
         number,
-        amount: invoice.content.amount_due(),
+        amount: invoice.amount_open(),
         payment_method: token.to_owned(),
         state: AttemptState::Pending,
         first_sent_at: time.wall,

@@ -19,6 +19,8 @@ pub struct NewCustomer {
     pub tax_rounding: TaxRounding,
     /// The gateway's token.
     pub payment_method: Option<String>,
+    /// Days for which periodic invoices stay drafts.
+    pub invoice_grace_days: u16,
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -44,6 +46,8 @@ pub fn create_customer(
         tax_rates: new.tax_rates,
         tax_rounding: new.tax_rounding,
         payment_method: new.payment_method,
+        balance_minor: 0,
+        invoice_grace_days: new.invoice_grace_days,
         metadata: new.metadata,
     };
     let mut unit = UnitOfWork::default();

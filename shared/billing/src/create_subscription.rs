@@ -6,14 +6,15 @@ use domain::{AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occas
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
-use store::{Customer, Invoice, PlanVersion, Store, SubscriptionRecord, UnitOfWork};
+use store::{Customer, Invoice, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
     apply_coupon::find_coupons,
-    issue_invoice::{self, Issue},
+    issue_invoice::{self, Issue, Source},
     loaded_subscription::refusal,
+    purse::load_wallets,
 };
 
 /// A subscription to create, already parsed.
@@ -60,7 +61,8 @@ pub async fn create_subscription(
     let mut record = decide(actor, time, (id, &new), (&customer, &plan, coupons))?;
     let mut unit = UnitOfWork::default();
     unit.replace(&mut customer)?;
-    let initial = bill_start(&mut unit, actor, time, (&mut record, &customer, &plan))?;
+    let mut wallets = load_wallets(store, &customer, time).await?;
+    let initial = bill_start(&mut unit, (actor, time), (&mut record, &plan), (&mut customer, &mut wallets))?;
     unit.insert(&record)?;
     let data = json!({ "customer": record.customer, "plan": plan.id });
     let fact = Fact { name: "subscription.created", subject: &record.id, revision: record.revision, data };
@@ -165,9 +167,9 @@ pub(crate) fn start(
 /// Bills the first boundary if it is due, and moves the subscription on to the next.
 fn bill_start(
     unit: &mut UnitOfWork,
-    actor: &Actor,
-    time: &TenantTime,
-    (record, customer, plan): (&mut SubscriptionRecord, &Customer, &PlanVersion),
+    (actor, time): (&Actor, &TenantTime),
+    (record, plan): (&mut SubscriptionRecord, &PlanVersion),
+    (customer, wallets): (&mut Customer, &mut [WalletRecord]),
 ) -> Result<Option<Invoice>, BillingError> {
     if record.due.at.is_none_or(|due| due > time.now) {
         return Ok(None);
@@ -181,6 +183,7 @@ fn bill_start(
     record.subscription = bill.subscription;
     record.due = time.due(record.subscription.due_at(&customer.timezone));
     let Some(content) = bill.invoice else { return Ok(None) };
-    let issue = Issue { customer, subscription: &record.id, boundary, revision: None, content, chunk: None };
+    let source = Source::Subscription(&record.id);
+    let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: None };
     Ok(Some(issue_invoice::issue_invoice(unit, actor, time, issue)?))
 }

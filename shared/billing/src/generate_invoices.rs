@@ -11,8 +11,8 @@ use domain::{Billable, Metered, Money, Occasion};
 use jiff::Timestamp;
 use serde_json::json;
 use store::{
-    Chunk, ChunkState, Customer, FailedItem, PlanVersion, StoreError, SubscriptionRecord, UnitOfWork, UsagePass,
-    UsagePassEntry, usage_pass_id,
+    Chunk, ChunkState, FailedItem, PlanVersion, StoreError, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry,
+    usage_pass_id,
 };
 
 use crate::{
@@ -20,7 +20,8 @@ use crate::{
     actor::Fact,
     chunk_stage,
     context::retry_conflicts,
-    issue_invoice::{Issue, issue_invoice},
+    issue_invoice::{Issue, Source, issue_invoice},
+    purse::{Purse, load_purses},
 };
 
 /// Issues the invoices of pass `pass` and opens the next pass.
@@ -52,7 +53,8 @@ fn is_poison(error: &StoreError) -> bool {
 /// What a pass is decided from.
 struct Loaded {
     subscriptions: BTreeMap<String, SubscriptionRecord>,
-    customers: BTreeMap<String, Customer>,
+    /// Of the customers: several invoices of one see each other's use.
+    purses: BTreeMap<String, Purse>,
     plans: BTreeMap<String, PlanVersion>,
     time: TenantTime,
 }
@@ -68,8 +70,8 @@ struct Decided {
 
 async fn bill_pass(billing: &Billing, id: (&str, &str), pass: i32, wall: Timestamp) -> Result<(), BillingError> {
     let Some((mut chunk, frozen)) = load_pass(billing, id, pass).await? else { return Ok(()) };
-    let loaded = load(billing, &chunk, &frozen.entries, wall).await?;
-    let decided = decide(&chunk, &loaded, &frozen.entries)?;
+    let mut loaded = load(billing, &chunk, &frozen.entries, wall).await?;
+    let decided = decide(&chunk, &mut loaded, &frozen.entries)?;
     let unit = count(&mut chunk, decided);
     billing.commit(close_pass(chunk, unit, wall)?).await
 }
@@ -83,7 +85,7 @@ async fn bill_first(billing: &Billing, id: (&str, &str), pass: i32, wall: Timest
     }
     let entry = rest.entries.remove(0);
     let decided = match load(billing, &chunk, std::slice::from_ref(&entry), wall).await {
-        Ok(loaded) => decide(&chunk, &loaded, std::slice::from_ref(&entry)),
+        Ok(mut loaded) => decide(&chunk, &mut loaded, std::slice::from_ref(&entry)),
         Err(error) => Err(error),
     };
     let billed = match decided {
@@ -128,7 +130,8 @@ async fn load(
     let ids: Vec<String> = entries.iter().map(|entry| entry.subscription.clone()).collect();
     let subscriptions = by_id(store.find_all::<SubscriptionRecord>(tenant, &ids).await?, |record| &record.id);
     let customer_ids = distinct(subscriptions.values().map(|record| record.customer.as_str()));
-    let customers = by_id(store.find_all::<Customer>(tenant, &customer_ids).await?, |customer| &customer.id);
+    let time = TenantTime::read(store, tenant, wall).await?;
+    let purses = load_purses(store, (tenant, &customer_ids), &time).await?;
     let plans = |record: &SubscriptionRecord| {
         let subscription = &record.subscription;
         [Some(subscription.plan()), subscription.scheduled_plan()]
@@ -139,8 +142,7 @@ async fn load(
     };
     let plan_ids: Vec<String> = Vec::from_iter(subscriptions.values().flat_map(plans).collect::<BTreeSet<_>>());
     let plans = by_id(store.find_all::<PlanVersion>(tenant, &plan_ids).await?, |plan| &plan.id);
-    let time = TenantTime::read(store, tenant, wall).await?;
-    Ok(Loaded { subscriptions, customers, plans, time })
+    Ok(Loaded { subscriptions, purses, plans, time })
 }
 
 fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -151,13 +153,13 @@ fn by_id<R>(records: Vec<R>, id: impl Fn(&R) -> &String) -> BTreeMap<String, R> 
     records.into_iter().map(|record| (id(&record).clone(), record)).collect()
 }
 
-fn decide(chunk: &Chunk, loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<Decided, BillingError> {
+fn decide(chunk: &Chunk, loaded: &mut Loaded, entries: &[UsagePassEntry]) -> Result<Decided, BillingError> {
     let mut decided = Decided::default();
     for entry in entries {
         let subscription = loaded.subscriptions.get(&entry.subscription);
         let unbilled = subscription.filter(|record| record.subscription.next_boundary() == Some(entry.boundary));
-        match unbilled {
-            Some(record) => bill_entry((chunk, loaded), record.clone(), entry, &mut decided)?,
+        match unbilled.cloned() {
+            Some(record) => bill_entry((chunk, loaded), record, entry, &mut decided)?,
             None => decided.skipped += 1,
         }
     }
@@ -166,13 +168,13 @@ fn decide(chunk: &Chunk, loaded: &Loaded, entries: &[UsagePassEntry]) -> Result<
 
 /// Bills one boundary; what the rules refuse is reported as failed and left out of later passes.
 fn bill_entry(
-    (chunk, loaded): (&Chunk, &Loaded),
+    (chunk, loaded): (&Chunk, &mut Loaded),
     mut record: SubscriptionRecord,
     entry: &UsagePassEntry,
     decided: &mut Decided,
 ) -> Result<(), BillingError> {
-    let parties = loaded.customers.get(&record.customer).zip(loaded.plans.get(record.subscription.plan()));
-    let Some((customer, plan)) = parties else {
+    let parties = loaded.purses.get_mut(&record.customer).zip(loaded.plans.get(record.subscription.plan()));
+    let Some((Purse { customer, wallets }, plan)) = parties else {
         decided.failed.push(failure(entry, "missing_parent", &"its customer or plan does not exist"));
         return Ok(());
     };
@@ -194,15 +196,19 @@ fn bill_entry(
         record.meters = next.plan.meters().map(ToOwned::to_owned).collect();
     }
     record.due = loaded.time.due(record.subscription.due_at(&customer.timezone));
-    decided.unit.replace(&mut record)?;
     if let Some(content) = bill.invoice {
-        let subscription = record.id.as_str();
-        let issue =
-            Issue { customer, subscription, boundary: entry.boundary, revision: None, content, chunk: Some(chunk) };
-        let invoice = issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue)?;
-        decided.issued.push(invoice.content.amount_due());
+        let (source, boundary) = (Source::Subscription(&record.id), entry.boundary);
+        let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: Some(chunk) };
+        match issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue) {
+            Ok(invoice) => decided.issued.push(invoice.content.amount_due()),
+            Err(error @ BillingError::Rule { .. }) => {
+                decided.failed.push(failure(entry, "not_billable", &error));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok(decided.unit.replace(&mut record)?)
 }
 
 fn failure(entry: &UsagePassEntry, code: &str, detail: &dyn std::fmt::Display) -> FailedItem {

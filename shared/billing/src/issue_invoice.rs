@@ -1,27 +1,35 @@
 //! Issues an invoice: the one place where decided content becomes documents.
 //!
-//! Adds the invoice, its event and its mail to the unit of work. Nobody looks after an invoice twice: either the chunk that
-//! issued it does, or the documents carry their own `due_at`.
+//! Adds the invoice, its event and its mail to the unit of work. A periodic invoice of a customer with a grace period is kept
+//! as a draft first: nothing pays it and nobody hears of it until it is finalised. Nobody looks after an invoice twice: either
+//! the chunk that issued it does, or the documents carry their own `due_at`.
+//!
+//! **Invariant:** wallets and balance pay once, when an invoice is finalised, in its transaction.
 
 use domain::{InvoiceContent, InvoiceReason, InvoiceStatus};
-use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan, civil::Date};
 use queue::{NewJob, QueueError};
 use serde_json::json;
 use store::{
     Chunk, Customer, Due, Invoice, Notification, NotificationKind, NotificationState, StoreError, UnitOfWork,
-    invoice_id, notification_id,
+    WalletRecord, invoice_id, notification_id,
 };
 
 use crate::{
-    Actor, TenantTime,
+    Actor, BillingError, TenantTime,
     actor::Fact,
+    invoice_state::move_to,
     jobs::{CollectPayment, SendNotification},
+    purse::{Payer, pay},
+    settle_payment::Carrier,
 };
 
 /// Who is billed for what, and who looks after it.
 pub(crate) struct Issue<'a> {
-    pub customer: &'a Customer,
-    pub subscription: &'a str,
+    pub customer: &'a mut Customer,
+    /// Its usable wallets.
+    pub wallets: &'a mut [WalletRecord],
+    pub source: Source<'a>,
     /// Local date that it bills.
     pub boundary: Date,
     /// The subscription's revision, for what may happen more than once a day.
@@ -31,27 +39,59 @@ pub(crate) struct Issue<'a> {
     pub chunk: Option<&'a Chunk>,
 }
 
-/// Adds the issued invoice to `unit` and returns it.
+/// What an invoice bills, by its id.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Subscription(&'a str),
+    /// Lines of its own, under an id that was made for them.
+    OneOff(&'a str),
+}
+
+/// Adds the issued invoice, or its draft, to `unit` and returns it; its customer's money is moved in place.
+///
+/// # Errors
+/// `Rule` when it cannot be paid within 64 bits, with nothing added to the unit; store errors.
 pub(crate) fn issue_invoice(
     unit: &mut UnitOfWork,
     actor: &Actor,
     time: &TenantTime,
     issue: Issue<'_>,
-) -> Result<Invoice, StoreError> {
-    let invoice = invoice(&actor.tenant, time, issue);
+) -> Result<Invoice, BillingError> {
+    let mut invoice = draft(&actor.tenant, time, &issue);
+    if let Some(until) = grace_end(issue.customer, &issue.content) {
+        invoice.due = time.due(Some(until));
+        unit.insert(&invoice)?;
+        announce(unit, actor, time, ("invoice.drafted", &invoice))?;
+        return Ok(invoice);
+    }
+    let carrier = if issue.chunk.is_some() { Carrier::Chunk } else { Carrier::Alone };
+    let payer = Payer { customer: issue.customer, wallets: issue.wallets };
+    finalise(unit, (actor, time), payer, (&mut invoice, carrier))?;
     unit.insert_invoice(&invoice)?;
-    unit.insert(&issued_mail(&invoice, time))?;
-    let data = json!({
-        "customer": invoice.customer, "subscription": invoice.subscription,
-        "currency": invoice.content.currency, "total_minor": invoice.content.total_minor,
-    });
-    let fact = Fact { name: "invoice.generated", subject: &invoice.id, revision: invoice.revision, data };
-    actor.announce(unit, time.wall, fact)?;
+    announce(unit, actor, time, ("invoice.generated", &invoice))?;
     Ok(invoice)
+}
+
+/// Finalises a draft that was kept: it goes on alone.
+///
+/// # Errors
+/// `State` when it is no draft; those of [`issue_invoice`].
+pub(crate) fn finalise_draft(
+    unit: &mut UnitOfWork,
+    (actor, time): (&Actor, &TenantTime),
+    payer: Payer<'_>,
+    invoice: &mut Invoice,
+) -> Result<(), BillingError> {
+    finalise(unit, (actor, time), payer, (invoice, Carrier::Alone))?;
+    unit.finalise_invoice(invoice)?;
+    Ok(announce(unit, actor, time, ("invoice.generated", invoice))?)
 }
 
 /// The work that follows an invoice that goes on alone.
 pub(crate) fn follow_up(invoice: &Invoice) -> Result<Vec<NewJob>, QueueError> {
+    if invoice.status == InvoiceStatus::Draft {
+        return Ok(Vec::new());
+    }
     let tenant = invoice.tenant.clone();
     let notification = notification_id(&invoice.id, NotificationKind::InvoiceIssued.as_str());
     let mut jobs = vec![NewJob::of(&SendNotification::Notification { tenant: tenant.clone(), notification })?];
@@ -61,32 +101,86 @@ pub(crate) fn follow_up(invoice: &Invoice) -> Result<Vec<NewJob>, QueueError> {
     Ok(jobs)
 }
 
-fn invoice(tenant: &str, time: &TenantTime, issue: Issue<'_>) -> Invoice {
-    let nothing_due = issue.content.amount_due_minor == 0;
-    let collectible = !nothing_due && issue.customer.payment_method.is_some();
-    let alone = issue.chunk.is_none();
+fn draft(tenant: &str, time: &TenantTime, issue: &Issue<'_>) -> Invoice {
+    let (source, subscription) = match issue.source {
+        Source::Subscription(id) => (id, Some(id.to_owned())),
+        Source::OneOff(id) => (id, None),
+    };
     Invoice {
-        id: invoice_id((issue.boundary, issue.revision), letter(issue.content.reason), issue.subscription),
+        id: invoice_id((issue.boundary, issue.revision), letter(issue.content.reason), source),
         tenant: tenant.to_owned(),
         revision: 1,
         created: time.wall,
         number: String::new(),
         customer: issue.customer.id.clone(),
-        subscription: issue.subscription.to_owned(),
+        subscription,
         boundary: issue.boundary,
         billing_run: issue.chunk.map(|chunk| chunk.run.clone()),
         chunk: issue.chunk.map(|chunk| chunk.id.clone()),
-        status: if nothing_due { InvoiceStatus::Paid } else { InvoiceStatus::Open },
-        content: issue.content,
-        collectible,
+        status: InvoiceStatus::Draft,
+        content: issue.content.clone(),
+        credited_by_notes_minor: 0,
+        offset_by_notes_minor: 0,
+        collectible: false,
         attempts: 0,
         open_attempt: None,
-        paid_at: nothing_due.then_some(time.now),
-        due: if alone && collectible { Due::at(time.wall) } else { Due::never() },
+        paid_at: None,
+        due: Due::never(),
     }
 }
 
-fn issued_mail(invoice: &Invoice, time: &TenantTime) -> Notification {
+/// Until when an invoice stays a draft: so many local days after it was issued, if its customer has a grace period.
+fn grace_end(customer: &Customer, content: &InvoiceContent) -> Option<Timestamp> {
+    let days = i64::from(customer.invoice_grace_days);
+    if days == 0 || content.reason != InvoiceReason::Period {
+        return None;
+    }
+    // Beyond the last day there is there is nothing to wait for.
+    let day = customer.timezone.date_of(content.issued_at).checked_add(days.days()).ok()?;
+    Some(customer.timezone.start_of_day(day))
+}
+
+/// Pays the invoice as far as its customer's wallets and balance go, opens it, and has its mail sent.
+fn finalise(
+    unit: &mut UnitOfWork,
+    (actor, time): (&Actor, &TenantTime),
+    payer: Payer<'_>,
+    (invoice, carrier): (&mut Invoice, Carrier),
+) -> Result<(), BillingError> {
+    move_to(invoice, InvoiceStatus::Open)?;
+    let has_payment_method = payer.customer.payment_method.is_some();
+    invoice.content = pay(unit, (actor, time), payer, (&invoice.id, invoice.content.clone()))?;
+    invoice.due = Due::never();
+    if invoice.content.amount_due_minor == 0 {
+        move_to(invoice, InvoiceStatus::Paid)?;
+        invoice.paid_at = Some(time.now);
+    } else if has_payment_method {
+        invoice.collectible = true;
+        if carrier == Carrier::Alone {
+            invoice.due = Due::at(time.wall);
+        }
+    }
+    Ok(unit.insert(&issued_mail(invoice, carrier, time))?)
+}
+
+fn announce(
+    unit: &mut UnitOfWork,
+    actor: &Actor,
+    time: &TenantTime,
+    (name, invoice): (&'static str, &Invoice),
+) -> Result<(), StoreError> {
+    let data = json!({
+        "customer": invoice.customer, "subscription": invoice.subscription,
+        "currency": invoice.content.currency, "total_minor": invoice.content.total_minor,
+    });
+    actor.announce(unit, time.wall, Fact { name, subject: &invoice.id, revision: invoice.revision, data })
+}
+
+fn issued_mail(invoice: &Invoice, carrier: Carrier, time: &TenantTime) -> Notification {
+    let (chunk, due) = match carrier {
+        Carrier::Chunk => (invoice.chunk.clone(), Due::never()),
+        Carrier::Alone => (None, Due::at(time.wall)),
+    };
     Notification {
         id: notification_id(&invoice.id, NotificationKind::InvoiceIssued.as_str()),
         tenant: invoice.tenant.clone(),
@@ -95,10 +189,10 @@ fn issued_mail(invoice: &Invoice, time: &TenantTime) -> Notification {
         customer: invoice.customer.clone(),
         invoice: invoice.id.clone(),
         attempt: None,
-        chunk: invoice.chunk.clone(),
+        chunk,
         state: NotificationState::Pending,
         sent_at: None,
-        due: if invoice.chunk.is_some() { Due::never() } else { Due::at(time.wall) },
+        due,
     }
 }
 

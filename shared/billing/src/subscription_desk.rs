@@ -7,13 +7,14 @@
 use domain::{Occasion, SubscriptionStatus};
 use queue::NewJob;
 use serde_json::Value;
-use store::{Store, SubscriptionRecord, UnitOfWork};
+use store::{Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
-    issue_invoice::{self, Issue},
+    issue_invoice::{self, Issue, Source},
     loaded_subscription::{LoadedSubscription, refusal},
+    purse::load_wallets,
 };
 
 /// Boundaries that one action may have to bill first: more are left to the billing run.
@@ -25,6 +26,7 @@ pub(crate) struct SubscriptionDesk<'a> {
     actor: &'a Actor,
     time: &'a TenantTime,
     pub loaded: LoadedSubscription,
+    wallets: Vec<WalletRecord>,
     unit: UnitOfWork,
     follow_up: Vec<NewJob>,
 }
@@ -41,7 +43,9 @@ impl<'a> SubscriptionDesk<'a> {
         id: &str,
     ) -> Result<Self, BillingError> {
         let loaded = LoadedSubscription::load(store, &actor.tenant, id).await?;
-        let mut desk = Self { store, actor, time, loaded, unit: UnitOfWork::default(), follow_up: Vec::new() };
+        let wallets = load_wallets(store, &loaded.customer, time).await?;
+        let (unit, follow_up) = (UnitOfWork::default(), Vec::new());
+        let mut desk = Self { store, actor, time, loaded, wallets, unit, follow_up };
         desk.catch_up().await?;
         Ok(desk)
     }
@@ -112,8 +116,9 @@ impl<'a> SubscriptionDesk<'a> {
         let at_boundary = matches!(occasion, Occasion::Boundary { .. });
         let day = self.loaded.customer.timezone.date_of(content.issued_at);
         let issue = Issue {
-            customer: &self.loaded.customer,
-            subscription: &self.loaded.record.id,
+            customer: &mut self.loaded.customer,
+            wallets: &mut self.wallets,
+            source: Source::Subscription(&self.loaded.record.id),
             boundary: boundary.filter(|_| at_boundary).unwrap_or(day),
             revision: (!at_boundary).then_some(self.loaded.record.revision),
             content,

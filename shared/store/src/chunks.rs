@@ -98,6 +98,7 @@ struct InvoiceGroup {
     count: i64,
     refused: i64,
     minor: i64,
+    offset: i64,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +162,8 @@ impl Store {
                 "count": { "$sum": Bson::Int64(1) },
                 "refused": { "$sum": { "$cond": [refused, Bson::Int64(1), Bson::Int64(0)] } },
                 "minor": { "$sum": "$content.amount_due_minor" },
+                // Credit notes take the place of a payment: what they offset was not collected.
+                "offset": { "$sum": "$offset_by_notes_minor" },
             } },
         ];
         let groups: Vec<InvoiceGroup> =
@@ -189,7 +192,7 @@ impl ChunkCounts {
     }
 
     fn add(mut self, group: InvoiceGroup) -> Self {
-        let collected = if group.key.paid { group.minor } else { 0 };
+        let collected = if group.key.paid { group.minor - group.offset } else { 0 };
         self.invoiced += group.count;
         if group.key.paid {
             self.paid += group.count;

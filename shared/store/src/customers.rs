@@ -29,6 +29,12 @@ pub struct Customer {
     /// The gateway's token for the customer's payment method; without one nothing is collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_method: Option<String>,
+    /// Above zero in the customer's favour; changed only together with a balance entry.
+    #[serde(default)]
+    pub balance_minor: i64,
+    /// Days for which periodic invoices stay drafts; none if zero.
+    #[serde(default)]
+    pub invoice_grace_days: u16,
     pub metadata: BTreeMap<String, String>,
 }
 record!(Customer, "customers", revised);

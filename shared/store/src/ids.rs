@@ -9,7 +9,13 @@ fn body(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, body)| body)
 }
 
-/// The invoice of a subscription at a boundary, or for an action at a revision. Begins with the date, so that a run's inserts
+/// The change of a customer's balance that came with a revision of the customer; ids of one customer sort by revision.
+#[must_use]
+pub fn balance_entry_id(customer: &str, revision: i64) -> String {
+    format!("bal_{}_{revision:08}", body(customer))
+}
+
+/// The invoice of a subscription at a boundary, or for an action at a revision; a one-off invoice is named by an id of its own in place of the subscription's. Begins with the date, so that a run's inserts
 /// stay together in the index; `letter` tells reasons apart that may fall on one date.
 #[must_use]
 pub fn invoice_id((day, revision): (Date, Option<i64>), letter: char, subscription: &str) -> String {

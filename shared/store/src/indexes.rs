@@ -11,12 +11,12 @@ use mongodb::{
 
 use crate::{Record, Store, StoreError};
 use crate::{
-    audit_entries::AuditEntry, billing_runs::BillingRun, chunks::Chunk, counters::Counter, coupons::CouponRecord,
-    customers::Customer, dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey,
-    invoices::Invoice, meters::MeterRecord, notifications::Notification, operations::Operation,
-    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
-    subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
-    usage_passes::UsagePass, users::User,
+    audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun, chunks::Chunk,
+    counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
+    dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice,
+    meters::MeterRecord, notifications::Notification, operations::Operation, payment_attempts::PaymentAttempt,
+    plans::PlanVersion, schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant,
+    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
 };
 
 /// The server's code for creating a collection that exists.
@@ -58,6 +58,14 @@ impl Store {
         self.ensure_collection::<Schedule>().await?;
         self.ensure::<User>([unique(doc! { "email": 1 })]).await?;
         self.ensure::<Customer>([list()]).await?;
+        self.ensure::<BalanceEntry>([index(doc! { "tenant": 1, "customer": 1, "created": -1, "_id": -1 })]).await?;
+        self.ensure::<WalletRecord>([list(), index(doc! { "tenant": 1, "customer": 1, "balance_minor": 1 })]).await?;
+        self.ensure::<CreditNoteRecord>([
+            list(),
+            index(doc! { "tenant": 1, "invoice": 1, "created": -1 }),
+            index(doc! { "tenant": 1, "customer": 1, "created": -1 }),
+        ])
+        .await?;
         self.ensure::<MeterRecord>([unique(doc! { "tenant": 1, "meter.key": 1 }), list()]).await?;
         self.ensure::<PlanVersion>([unique(doc! { "tenant": 1, "plan.key": 1, "version": 1 }), list()]).await?;
         self.ensure::<CouponRecord>([unique(doc! { "tenant": 1, "coupon.key": 1 }), list()]).await?;

@@ -1,10 +1,10 @@
 //! Invoices: the issued document with its frozen content, and how far it has been collected.
 //!
-//! **Invariant:** `content` never changes after insertion; only the collection's progress does.
+//! **Invariant:** `content` never changes once the invoice is not a draft any more; only the collection's progress does.
 //! **Invariant:** attempt n+1 exists only through a compare-and-set on `{ open_attempt: none, attempts: n }`.
 
 use bson::{Document, doc};
-use domain::{InvoiceContent, InvoiceStatus};
+use domain::{InvoiceContent, InvoiceStatus, Money};
 use futures::TryStreamExt;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -14,18 +14,20 @@ use crate::{Due, Store, StoreError, instant, record::record};
 /// An issued invoice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invoice {
-    /// `inv_` + boundary + reason + subscription.
+    /// `inv_` + boundary + reason + subscription (or an id of its own).
     #[serde(rename = "_id")]
     pub id: String,
     pub tenant: String,
     pub revision: i64,
     #[serde(with = "instant")]
     pub created: Timestamp,
-    /// Gap-free per tenant; taken when the invoice is inserted.
+    /// Gap-free per tenant; taken when the invoice is inserted or finalised, so a draft has none.
     #[serde(default)]
     pub number: String,
     pub customer: String,
-    pub subscription: String,
+    /// None for a one-off invoice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
     /// Local date of the boundary that it bills.
     pub boundary: Date,
     /// The run and chunk that issued it.
@@ -36,6 +38,12 @@ pub struct Invoice {
     pub status: InvoiceStatus,
     /// Lines, totals and the inputs they came from.
     pub content: InvoiceContent,
+    /// What credit notes have given back of it.
+    #[serde(default)]
+    pub credited_by_notes_minor: i64,
+    /// The part of that which went off the open amount.
+    #[serde(default)]
+    pub offset_by_notes_minor: i64,
     /// Whether it is charged to a payment method automatically.
     pub collectible: bool,
     /// Attempts made so far.
@@ -45,11 +53,24 @@ pub struct Invoice {
     pub open_attempt: Option<String>,
     #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
-    /// Present while it has to be collected and no chunk looks after it.
+    /// Present while it has to be collected and no chunk looks after it; for a draft, when it is to be finalised.
     #[serde(flatten)]
     pub due: Due,
 }
 record!(Invoice, "invoices", revised);
+
+impl Invoice {
+    /// What is still to be paid; nothing unless it is open.
+    #[must_use]
+    pub fn amount_open(&self) -> Money {
+        let open_minor = match self.status {
+            // Notes never offset more than what is open, so the difference is between zero and the amount due.
+            InvoiceStatus::Open => self.content.amount_due_minor - self.offset_by_notes_minor,
+            _ => 0,
+        };
+        Money::new(open_minor, self.content.currency)
+    }
+}
 
 /// Open, charged automatically, and either never attempted or with an attempt whose outcome is unknown.
 fn uncollected() -> Document {

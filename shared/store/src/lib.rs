@@ -8,11 +8,13 @@
 //! [`UnitOfWork`] alone, by compare-and-set on its `revision`, or by a state filter that makes a repeat harmless.
 
 mod audit_entries;
+mod balance_entries;
 mod billing_runs;
 mod chunks;
 mod client;
 mod counters;
 mod coupons;
+mod credit_notes;
 mod customers;
 mod dead_letters;
 mod due;
@@ -40,12 +42,16 @@ mod unit_of_work;
 mod usage_events;
 mod usage_passes;
 mod users;
+mod wallets;
 
 pub use audit_entries::AuditEntry;
+pub use balance_entries::{BalanceEntry, BalanceEntryKind};
 pub use billing_runs::{BillingRun, RunAmount, RunState, RunTotals};
 pub use chunks::{Chunk, ChunkCounts, ChunkState, ChunkSummary, FailedItem};
 pub use client::{Store, StoreConfig};
+pub use counters::NextNumber;
 pub use coupons::CouponRecord;
+pub use credit_notes::CreditNoteRecord;
 pub use customers::Customer;
 pub use dead_letters::{
     ChangeId, DeadLetterChange, DeadLetterContent, DeadLetterEvent, DeadLetterRecord, DeadLetterState, Handled,
@@ -56,7 +62,8 @@ pub use error::StoreError;
 pub use events::Event;
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
-    chunk_id, event_id, invoice_id, notification_id, payment_attempt_id, scheduled_run_id, tick_id, usage_pass_id,
+    balance_entry_id, chunk_id, event_id, invoice_id, notification_id, payment_attempt_id, scheduled_run_id, tick_id,
+    usage_pass_id,
 };
 pub use invoices::Invoice;
 pub use list::{ListFilter, Page, PageRequest};
@@ -74,3 +81,4 @@ pub use unit_of_work::UnitOfWork;
 pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
 pub use usage_passes::{UsagePass, UsagePassEntry};
 pub use users::User;
+pub use wallets::WalletRecord;

@@ -1,8 +1,9 @@
 //! The unit of work: what a use case decided, committed in one transaction or not at all.
 //!
 //! **Invariant:** a replaced document is compared on the revision that was loaded; if any has moved on, nothing of the unit
-//! is written and the caller gets [`StoreError::Conflict`], loads again and decides again. **Invariant:** invoice numbers
-//! are taken in the same transaction that inserts the invoices, so they have no gaps whatever crashes.
+//! is written and the caller gets [`StoreError::Conflict`], loads again and decides again. **Invariant:** numbers of invoices
+//! and credit notes are taken in the same transaction that writes these, so they have no gaps whatever crashes. One unit
+//! numbers one series.
 
 use bson::{Document, doc};
 use mongodb::{
@@ -11,7 +12,10 @@ use mongodb::{
     options::{DeleteOneModel, InsertOneModel, ReplaceOneModel, WriteModel},
 };
 
-use crate::{Event, Invoice, Record, Revised, Store, StoreError, counters};
+use crate::{
+    CreditNoteRecord, Event, Invoice, Record, Revised, Store, StoreError,
+    counters::{self, NextNumber, Series},
+};
 
 /// How often a commit whose outcome is unknown is asked for again; the server answers a repeated commit truthfully.
 const COMMIT_TRIES: u32 = 5;
@@ -23,8 +27,20 @@ pub struct UnitOfWork {
     inserts: Vec<(&'static str, Document)>,
     replaces: Vec<(&'static str, Document, Document)>,
     deletes: Vec<(&'static str, Document)>,
-    invoices: Vec<(String, Document)>,
+    numbered: Vec<Numbered>,
+    expected: Option<NextNumber>,
     event_tenants: Vec<String>,
+}
+
+/// A document that gets its number at commit.
+#[derive(Debug)]
+struct Numbered {
+    tenant: String,
+    series: Series,
+    collection: &'static str,
+    /// What it replaces; inserted if none.
+    replaces: Option<Document>,
+    document: Document,
 }
 
 impl UnitOfWork {
@@ -42,7 +58,40 @@ impl UnitOfWork {
     /// # Errors
     /// `Corrupt` when it cannot be written as BSON.
     pub fn insert_invoice(&mut self, invoice: &Invoice) -> Result<(), StoreError> {
-        self.invoices.push((invoice.tenant.clone(), bson::serialize_to_document(invoice)?));
+        self.number(Series::Invoices, (&invoice.tenant, invoice), None)
+    }
+
+    /// Replaces a draft by the invoice it has become, as [`UnitOfWork::replace`] does; its number is taken at commit.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn finalise_invoice(&mut self, invoice: &mut Invoice) -> Result<(), StoreError> {
+        let filter = raise_revision(invoice);
+        self.number(Series::Invoices, (&invoice.tenant, invoice), Some(filter))
+    }
+
+    /// Inserts a credit note; its number is taken at commit.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn insert_credit_note(&mut self, note: &CreditNoteRecord) -> Result<(), StoreError> {
+        self.number(Series::CreditNotes, (&note.tenant, note), None)
+    }
+
+    /// Lets the commit fail with `Conflict` unless the first number it takes is this one: for whoever has to say it before.
+    pub fn expect_number(&mut self, next: NextNumber) {
+        self.expected = Some(next);
+    }
+
+    fn number<R: Record>(
+        &mut self,
+        series: Series,
+        (tenant, record): (&str, &R),
+        replaces: Option<Document>,
+    ) -> Result<(), StoreError> {
+        let document = bson::serialize_to_document(record)?;
+        let (tenant, collection) = (tenant.to_owned(), R::COLLECTION);
+        self.numbered.push(Numbered { tenant, series, collection, replaces, document });
         Ok(())
     }
 
@@ -62,9 +111,7 @@ impl UnitOfWork {
     /// # Errors
     /// `Corrupt` when it cannot be written as BSON.
     pub fn replace<R: Revised>(&mut self, record: &mut R) -> Result<(), StoreError> {
-        let loaded = record.revision();
-        record.set_revision(loaded + 1);
-        let filter = doc! { "_id": record.id(), "revision": loaded };
+        let filter = raise_revision(record);
         self.replaces.push((R::COLLECTION, filter, bson::serialize_to_document(record)?));
         Ok(())
     }
@@ -81,13 +128,21 @@ impl UnitOfWork {
     }
 
     fn is_empty(&self) -> bool {
-        self.inserts.is_empty() && self.replaces.is_empty() && self.deletes.is_empty() && self.invoices.is_empty()
+        self.inserts.is_empty() && self.replaces.is_empty() && self.deletes.is_empty() && self.numbered.is_empty()
     }
 
     /// The replacements, and everything else.
     fn models(self, database: &str) -> (Vec<WriteModel>, Vec<WriteModel>) {
         let namespace = |collection: &str| Namespace::new(database, collection);
-        let replaces = self.replaces.into_iter().map(|(collection, filter, replacement)| {
+        let mut replaces = self.replaces;
+        let mut numbered = Vec::new();
+        for Numbered { collection, replaces: filter, document, .. } in self.numbered {
+            match filter {
+                Some(filter) => replaces.push((collection, filter, document)),
+                None => numbered.push((collection, document)),
+            }
+        }
+        let replaces = replaces.into_iter().map(|(collection, filter, replacement)| {
             WriteModel::ReplaceOne(
                 ReplaceOneModel::builder()
                     .namespace(namespace(collection))
@@ -96,8 +151,7 @@ impl UnitOfWork {
                     .build(),
             )
         });
-        let invoices = self.invoices.into_iter().map(|(_, document)| (Invoice::COLLECTION, document));
-        let inserts = invoices.chain(self.inserts).map(|(collection, document)| {
+        let inserts = numbered.into_iter().chain(self.inserts).map(|(collection, document)| {
             WriteModel::InsertOne(InsertOneModel::builder().namespace(namespace(collection)).document(document).build())
         });
         let deletes = self.deletes.into_iter().map(|(collection, filter)| {
@@ -130,7 +184,7 @@ impl Store {
     }
 
     async fn write(&self, mut unit: UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
-        number_invoices(self, &mut unit, session).await?;
+        take_numbers(self, &mut unit, session).await?;
         let (replaces, rest) = unit.models(self.database().name());
         let expected = i64::try_from(replaces.len()).unwrap_or(i64::MAX);
         // Replacements go first and alone. Where one is not at the loaded revision, whoever moved it on has often inserted
@@ -153,15 +207,29 @@ impl Store {
     }
 }
 
-async fn number_invoices(store: &Store, unit: &mut UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
+/// Raises the revision of a document to replace and returns the filter that finds it as it was loaded.
+fn raise_revision<R: Revised>(record: &mut R) -> Document {
+    let loaded = record.revision();
+    record.set_revision(loaded + 1);
+    doc! { "_id": record.id(), "revision": loaded }
+}
+
+async fn take_numbers(store: &Store, unit: &mut UnitOfWork, session: &mut ClientSession) -> Result<(), StoreError> {
     let mut start = 0;
-    while start < unit.invoices.len() {
-        let tenant = unit.invoices[start].0.clone();
-        let count = unit.invoices[start..].iter().take_while(|(owner, _)| *owner == tenant).count();
-        let first = counters::take(store, session, &tenant, count).await?;
-        for (offset, (_, document)) in unit.invoices[start..start + count].iter_mut().enumerate() {
+    while start < unit.numbered.len() {
+        let Numbered { tenant, series, .. } = &unit.numbered[start];
+        let (tenant, series) = (tenant.clone(), *series);
+        let same = |other: &&Numbered| other.tenant == tenant && other.series == series;
+        let count = unit.numbered[start..].iter().take_while(same).count();
+        let first = counters::take(store, session, (&tenant, series), count).await?;
+        if let Some(expected) = unit.expected.take()
+            && expected != (NextNumber { series, counter: first })
+        {
+            return Err(StoreError::Conflict(format!("{expected} was taken by somebody else")));
+        }
+        for (offset, numbered) in unit.numbered[start..start + count].iter_mut().enumerate() {
             let number = u64::try_from(offset).unwrap_or(u64::MAX).saturating_add(first);
-            document.insert("number", domain::invoice_number(number));
+            numbered.document.insert("number", series.number(number));
         }
         start += count;
     }

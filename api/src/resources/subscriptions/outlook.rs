@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::super::{customers::TaxRate, fields::Period, invoice_lines::InvoiceLine};
+use super::super::{customers::TaxRate, fields::Period, invoices::InvoiceLine};
 use crate::{
     http::{openapi::ReadProblems, page::List, problem::Problem},
     read::{self, Reader},

@@ -31,7 +31,7 @@ impl World {
     /// "boundary status amount" of every invoice of a subscription, oldest first.
     pub(crate) async fn billed(&self, subscription: &str) -> Vec<String> {
         let mut invoices = self.all::<Invoice>().await;
-        invoices.retain(|invoice| invoice.subscription == subscription);
+        invoices.retain(|invoice| invoice.subscription.as_deref() == Some(subscription));
         let text = |invoice: &Invoice| {
             format!("{} {} {}", invoice.boundary, invoice.status.as_str(), invoice.content.total_minor)
         };

@@ -69,7 +69,7 @@ fn settled(
 
 async fn every_boundary_has_its_own_dates(world: &World) {
     let mut invoices = world.all::<Invoice>().await;
-    invoices.retain(|invoice| invoice.subscription == "sub_late");
+    invoices.retain(|invoice| invoice.subscription.as_deref() == Some("sub_late"));
     assert_eq!(invoices.len(), 15, "the initial one and fourteen by the run");
     let initial = invoices.remove(0);
     assert_eq!((initial.boundary, initial.content.total_minor), (date(2025, 6, 15), 1_067));

@@ -64,7 +64,7 @@ async fn what_cannot_be_billed_fails_alone() {
         let billed = world.billed(name).await;
         assert_eq!(billed, ["2026-06-10 paid 1400"]);
         let record: SubscriptionRecord = world.billing.store.find(TENANT, name).await.unwrap().unwrap();
-        assert_eq!(record.subscription.next_boundary().unwrap().to_string(), "2026-07-01", "it waits to be billed");
+        assert_eq!(record.subscription.next_boundary(), "2026-07-01".parse().ok(), "it waits to be billed");
         assert!(record.due.at.is_some());
     }
     let passes = world.dump().await.keys().filter(|key| key.starts_with("usage_passes/")).count();
@@ -90,7 +90,7 @@ async fn no_plan(world: &World) {
 async fn its_invoice_exists(world: &World) {
     let invoices = world.database.collection::<bson::Document>("invoices");
     let initial: Invoice =
-        world.all::<Invoice>().await.into_iter().find(|one| one.subscription == "sub_taken").unwrap();
+        world.all::<Invoice>().await.into_iter().find(|one| one.subscription.as_deref() == Some("sub_taken")).unwrap();
     let mut copy = invoices.find_one(bson::doc! { "_id": &initial.id }).await.unwrap().unwrap();
     copy.insert("_id", "inv_20260701ptaken");
     copy.insert("subscription", "sub_other");

@@ -8,6 +8,7 @@ mod deliveries;
 mod fleet;
 mod isolation;
 mod mails;
+mod money;
 mod operations;
 mod payloads;
 mod payments;

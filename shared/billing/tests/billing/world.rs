@@ -89,6 +89,7 @@ impl World {
             tax_rates: Vec::new(),
             tax_rounding: domain::TaxRounding::default(),
             payment_method: Some(token.to_owned()),
+            invoice_grace_days: 0,
             metadata: BTreeMap::new(),
         };
         let change = billing::create_customer(&actor(), &self.time().await, id.to_owned(), new).unwrap();

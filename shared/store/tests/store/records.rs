@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::{InvoiceContent, InvoiceReason, InvoiceStatus};
+use domain::{CreditNote, CreditOutcome, InvoiceContent, InvoiceReason, InvoiceStatus, Settlement};
 use jiff::Timestamp;
-use store::{Customer, Due, Invoice, Notification, NotificationKind, NotificationState};
+use store::{CreditNoteRecord, Customer, Due, Invoice, Notification, NotificationKind, NotificationState};
 
 pub(crate) const TENANT: &str = "ten_1";
 
@@ -26,6 +26,8 @@ pub(crate) fn customer(id: &str) -> Customer {
         tax_rates: Vec::new(),
         tax_rounding: domain::TaxRounding::default(),
         payment_method: None,
+        balance_minor: 0,
+        invoice_grace_days: 0,
         metadata: BTreeMap::new(),
     }
 }
@@ -39,7 +41,7 @@ pub(crate) fn invoice(id: &str) -> Invoice {
         created: issued_at,
         number: String::new(),
         customer: "cus_1".to_owned(),
-        subscription: "sub_1".to_owned(),
+        subscription: Some("sub_1".to_owned()),
         boundary: "2100-01-01".parse().unwrap(),
         billing_run: None,
         chunk: None,
@@ -48,9 +50,9 @@ pub(crate) fn invoice(id: &str) -> Invoice {
             reason: InvoiceReason::Period,
             issued_at,
             currency: "usd".parse().unwrap(),
+            plan: None,
             tax_rates: Vec::new(),
             tax_rounding: domain::TaxRounding::default(),
-            plan: None,
             coupons: Vec::new(),
             lines: Vec::new(),
             subtotal_minor: 100,
@@ -64,6 +66,8 @@ pub(crate) fn invoice(id: &str) -> Invoice {
             amount_due_minor: 100,
             engine_version: 1,
         },
+        credited_by_notes_minor: 0,
+        offset_by_notes_minor: 0,
         collectible: true,
         attempts: 0,
         open_attempt: None,
@@ -85,5 +89,23 @@ pub(crate) fn notification(id: &str, due: Due) -> Notification {
         state: NotificationState::Pending,
         sent_at: None,
         due,
+    }
+}
+
+pub(crate) fn credit_note(id: &str) -> CreditNoteRecord {
+    CreditNoteRecord {
+        id: id.to_owned(),
+        tenant: TENANT.to_owned(),
+        revision: 1,
+        created: at("01-01T00:00:00"),
+        number: String::new(),
+        invoice: "inv_1".to_owned(),
+        customer: "cus_1".to_owned(),
+        currency: "usd".parse().unwrap(),
+        reason: "outage".to_owned(),
+        issued_at: at("01-01T00:00:00"),
+        outcome: CreditOutcome::Balance,
+        note: CreditNote { lines: Vec::new(), amount_minor: 1, discount_minor: 0, tax_minor: 0, total_minor: 1 },
+        settlement: Settlement { offset_minor: 1, balance_minor: 0, refund_minor: 0 },
     }
 }

@@ -1,14 +1,14 @@
 //! Lines of an invoice, as clients see them: what is charged, for which days, and how the amount came to be.
 
-use domain::{AmountError, Currency, Exact, LineItem, LineKind, Proration};
+use domain::{AmountError, Currency, Exact, Group, LineItem, LineKind, Proration};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::Period;
+use crate::resources::{customers::TaxRate, fields::Period};
 
 /// A line of an invoice.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct InvoiceLine {
+pub(in crate::resources) struct InvoiceLine {
     /// Key of the price; null for a minimum commitment.
     #[schema(example = "base")]
     price: Option<String>,
@@ -25,10 +25,15 @@ pub(super) struct InvoiceLine {
     /// The part of a full period, in days; null for a full one.
     #[schema(value_type = Option<String>, example = "15/30")]
     proration: Option<Proration>,
+    /// The values of the properties that its usage is grouped by; null where it is not.
+    #[schema(value_type = Option<Vec<Vec<String>>>)]
+    group: Option<Group>,
     /// Before discount and tax.
     amount_minor: i64,
     discount_minor: i64,
     tax_minor: i64,
+    /// Rates of its own; null where the invoice's apply.
+    tax_rates: Option<Vec<TaxRate>>,
     /// How the amount came to be.
     #[schema(example = "1 x 49.00 = 49.00")]
     explain: String,
@@ -47,7 +52,7 @@ pub(super) struct ExplainedLine {
 impl InvoiceLine {
     /// # Errors
     /// When the line cannot be computed again, which an issued one can.
-    pub(super) fn of(line: &LineItem, currency: Currency) -> Result<Self, AmountError> {
+    pub(in crate::resources) fn of(line: &LineItem, currency: Currency) -> Result<Self, AmountError> {
         Ok(Self {
             price: line.price.clone(),
             kind: line.kind,
@@ -55,9 +60,11 @@ impl InvoiceLine {
             period: line.period.into(),
             quantity: line.quantity.clone(),
             proration: line.proration,
+            group: line.group.clone(),
             amount_minor: line.amount_minor,
             discount_minor: line.discount_minor,
             tax_minor: line.tax_minor,
+            tax_rates: line.tax_rates.as_ref().map(|rates| rates.iter().map(TaxRate::of).collect()),
             explain: line.explain(currency)?,
         })
     }

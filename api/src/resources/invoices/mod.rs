@@ -1,21 +1,25 @@
-//! `/v1/invoices`: what was billed. Read only: invoices are issued by subscriptions and billing runs.
+//! `/v1/invoices`: what was billed.
+//!
+//! Most are issued by subscriptions and billing runs; one-off ones and what can be done to an invoice are in `actions`, how its
+//! amounts came to be in `explanation`.
+
+mod actions;
+mod explanation;
+mod lines;
 
 use axum::{
     Json,
     extract::{Path, State},
 };
-use domain::{AmountError, Currency, InvoiceContent, InvoiceReason, InvoiceStatus};
+use domain::{AmountError, Coupon, Currency, InvoiceContent, InvoiceReason, InvoiceStatus, TaxRounding};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use store::ListFilter;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    customers::TaxRate,
-    fields::Period,
-    invoice_lines::{ExplainedLine, InvoiceLine},
-};
+pub(super) use self::lines::InvoiceLine;
+use super::{customers::TaxRate, fields::Period};
 use crate::{
     auth::caller::Caller,
     http::{
@@ -41,14 +45,15 @@ struct Invoice {
     object: &'static str,
     created: Timestamp,
     livemode: bool,
-    /// Gap-free in the tenant.
+    /// Gap-free in the tenant; null while it is a draft.
     #[schema(example = "INV-000001")]
-    number: String,
+    number: Option<String>,
     customer: String,
-    subscription: String,
-    /// The run that issued it; null for a subscription's initial invoice.
+    /// Null for a one-off invoice.
+    subscription: Option<String>,
+    /// The run that issued it; null for what was issued by itself.
     billing_run: Option<String>,
-    /// Why it was issued: `subscription_create` or `period`.
+    /// Why it was issued: `subscription_create`, `period`, `change`, `cancel` or `one_off`.
     #[schema(value_type = String, example = "period")]
     reason: InvoiceReason,
     #[schema(value_type = String, example = "open")]
@@ -63,41 +68,87 @@ struct Invoice {
     due_at: Timestamp,
     #[schema(value_type = String, example = "usd")]
     currency: Currency,
+    /// On lines that have none of their own.
     tax_rates: Vec<TaxRate>,
+    /// Where tax was rounded: once per `invoice`, or per `line` and rate.
+    #[schema(value_type = String, example = "invoice")]
+    tax_rounding: TaxRounding,
+    /// As they were when it was issued, in the order in which they take something off.
+    #[schema(value_type = Vec<Object>)]
+    coupons: Vec<Coupon>,
     lines: Vec<InvoiceLine>,
     /// Sum of the lines' amounts.
     subtotal_minor: i64,
     discount_minor: i64,
     tax_minor: i64,
-    /// Subtotal less discount plus tax.
+    /// Subtotal less discount plus tax, or zero where that is below.
     total_minor: i64,
-    /// What had to be paid when it was issued.
+    /// What the customer's balance got because the total is below zero.
+    credited_minor: i64,
+    #[serde(flatten)]
+    paid_by: PaidBy,
+    /// What had to be paid when it was issued: the total less what wallets and balance paid.
     amount_due_minor: i64,
+    #[serde(flatten)]
+    notes: Notes,
+    /// What is still to be paid; zero unless it is open.
+    amount_remaining_minor: i64,
     /// Attempts to collect it so far.
     payment_attempts: i32,
     paid_at: Option<Timestamp>,
     /// When it is attempted next, by itself; null while nothing is planned or its billing run sees to it.
     next_payment_attempt_at: Option<Timestamp>,
+    /// When a draft is finalised by itself; null for what is no draft.
+    finalizes_at: Option<Timestamp>,
 }
 
-/// How every amount of an invoice came to be.
+/// What paid an invoice before the payment gateway was asked.
 #[derive(Debug, Serialize, ToSchema)]
-struct InvoiceExplanation {
-    /// Always `invoice_explanation`.
-    #[schema(value_type = String, example = "invoice_explanation")]
-    object: &'static str,
-    /// Id of the invoice.
-    invoice: String,
-    /// Version of the rules that computed it.
-    engine_version: u16,
-    #[schema(value_type = String, example = "usd")]
-    currency: Currency,
-    tax_rates: Vec<TaxRate>,
-    lines: Vec<ExplainedLine>,
-    subtotal_minor: i64,
-    discount_minor: i64,
-    tax_minor: i64,
-    total_minor: i64,
+struct PaidBy {
+    /// What each wallet paid, in their order.
+    wallet_applied: Vec<WalletUse>,
+    /// Sum of it.
+    wallet_applied_minor: i64,
+    /// What the customer's balance paid.
+    credit_applied_minor: i64,
+}
+
+/// What a wallet paid of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+struct WalletUse {
+    #[schema(example = "wal_0198f3")]
+    wallet: String,
+    amount_minor: i64,
+}
+
+/// What credit notes have given back of an invoice.
+#[derive(Debug, Serialize, ToSchema)]
+struct Notes {
+    /// All of it.
+    credited_by_notes_minor: i64,
+    /// The part that went off what was open; the rest went to the customer's balance.
+    offset_by_notes_minor: i64,
+}
+
+impl PaidBy {
+    fn of(content: &InvoiceContent) -> Self {
+        let used =
+            |used: &domain::WalletUse| WalletUse { wallet: used.wallet.clone(), amount_minor: used.amount_minor };
+        Self {
+            wallet_applied: content.wallet_applied.iter().map(used).collect(),
+            wallet_applied_minor: content.wallet_applied_minor,
+            credit_applied_minor: content.credit_applied_minor,
+        }
+    }
+}
+
+impl Notes {
+    fn of(invoice: &store::Invoice) -> Self {
+        Self {
+            credited_by_notes_minor: invoice.credited_by_notes_minor,
+            offset_by_notes_minor: invoice.offset_by_notes_minor,
+        }
+    }
 }
 
 /// Which invoices are wanted.
@@ -129,16 +180,18 @@ impl InvoiceFilter {
 
 impl Invoice {
     fn of(invoice: store::Invoice, livemode: bool) -> Result<Self, AmountError> {
+        let (notes, remaining) = (Notes::of(&invoice), invoice.amount_open());
         let content = invoice.content;
         let lines =
             content.lines.iter().map(|line| InvoiceLine::of(line, content.currency)).collect::<Result<_, _>>()?;
         let waits = invoice.status == InvoiceStatus::Open && invoice.collectible;
+        let is_draft = invoice.status == InvoiceStatus::Draft;
         Ok(Self {
             id: invoice.id,
             object: "invoice",
             created: invoice.created,
             livemode,
-            number: invoice.number,
+            number: Some(invoice.number).filter(|number| !number.is_empty()),
             customer: invoice.customer,
             subscription: invoice.subscription,
             billing_run: invoice.billing_run,
@@ -150,34 +203,22 @@ impl Invoice {
             due_at: content.issued_at,
             currency: content.currency,
             tax_rates: content.tax_rates.iter().map(TaxRate::of).collect(),
+            tax_rounding: content.tax_rounding,
+            paid_by: PaidBy::of(&content),
+            coupons: content.coupons,
             lines,
             subtotal_minor: content.subtotal_minor,
             discount_minor: content.discount_minor,
             tax_minor: content.tax_minor,
             total_minor: content.total_minor,
+            credited_minor: content.credited_minor,
             amount_due_minor: content.amount_due_minor,
+            notes,
+            amount_remaining_minor: remaining.minor(),
             payment_attempts: invoice.attempts,
             paid_at: invoice.paid_at,
             next_payment_attempt_at: invoice.due.at.filter(|_| waits),
-        })
-    }
-}
-
-impl InvoiceExplanation {
-    fn of(invoice: store::Invoice) -> Result<Self, AmountError> {
-        let content = invoice.content;
-        let explained = |line| ExplainedLine::of(line, content.currency);
-        Ok(Self {
-            object: "invoice_explanation",
-            invoice: invoice.id,
-            engine_version: content.engine_version,
-            currency: content.currency,
-            tax_rates: content.tax_rates.iter().map(TaxRate::of).collect(),
-            lines: content.lines.iter().map(explained).collect::<Result<_, _>>()?,
-            subtotal_minor: content.subtotal_minor,
-            discount_minor: content.discount_minor,
-            tax_minor: content.tax_minor,
-            total_minor: content.total_minor,
+            finalizes_at: invoice.due.at.filter(|_| is_draft),
         })
     }
 }
@@ -199,7 +240,11 @@ fn damaged(error: AmountError) -> Problem {
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
-    OpenApiRouter::new().routes(routes!(list_invoices)).routes(routes!(get_invoice)).routes(routes!(explain_invoice))
+    OpenApiRouter::new()
+        .routes(routes!(list_invoices, actions::create_invoice))
+        .routes(routes!(get_invoice))
+        .merge(actions::routes())
+        .merge(explanation::routes())
 }
 
 /// Lists invoices, newest first.
@@ -230,17 +275,4 @@ async fn get_invoice(
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let etag = ETag::of_revision(invoice.revision);
     Ok((etag, Json(Invoice::of(invoice, livemode).map_err(damaged)?)))
-}
-
-/// Explains an invoice: how every amount came to be, from the inputs that were frozen when it was issued.
-#[utoipa::path(get, path = "/v1/invoices/{id}/explain", tag = "invoices", params(("id" = String, Path)),
-    responses((status = 200, body = InvoiceExplanation), ReadProblems))]
-async fn explain_invoice(
-    State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
-    Path(id): Path<String>,
-) -> Result<Json<InvoiceExplanation>, Problem> {
-    caller.require("invoices:read")?;
-    let invoice: store::Invoice = read::find(&gateway, &caller.tenant, ("invoice", &id)).await?;
-    InvoiceExplanation::of(invoice).map(Json).map_err(damaged)
 }

@@ -1,0 +1,34 @@
+//! Writes an open invoice off: it was right, and will not be paid. What wallets and balance paid of it stays paid.
+
+use domain::InvoiceStatus;
+use serde_json::json;
+use store::{Due, Invoice, Store, UnitOfWork};
+
+use crate::{
+    Actor, BillingError, Change, TenantTime,
+    actor::Fact,
+    invoice_state::{load_at_rest, move_to},
+};
+
+/// Decides that an invoice is uncollectible.
+///
+/// # Errors
+/// `NotFound`; `State` unless it is open and no payment of it is under way; store errors.
+pub async fn mark_uncollectible(
+    store: &Store,
+    actor: &Actor,
+    time: &TenantTime,
+    id: &str,
+) -> Result<Change<Invoice>, BillingError> {
+    let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
+    let written_off = invoice.amount_open();
+    move_to(&mut invoice, InvoiceStatus::Uncollectible)?;
+    invoice.collectible = false;
+    invoice.due = Due::never();
+    let mut unit = UnitOfWork::default();
+    unit.replace(&mut invoice)?;
+    let data = json!({ "customer": invoice.customer, "written_off_minor": written_off.minor() });
+    let fact = Fact { name: "invoice.marked_uncollectible", subject: &invoice.id, revision: invoice.revision, data };
+    actor.record(&mut unit, time.wall, fact)?;
+    Ok(Change { result: invoice, unit, follow_up: Vec::new() })
+}

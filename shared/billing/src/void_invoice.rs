@@ -1,0 +1,45 @@
+//! Voids an open invoice: it was a mistake. Wallets and balance get back what they paid; used coupons stay used.
+
+use domain::InvoiceStatus;
+use serde_json::json;
+use store::{Customer, Due, Invoice, Store, UnitOfWork, WalletRecord};
+
+use crate::{
+    Actor, BillingError, Change, TenantTime,
+    actor::Fact,
+    invoice_state::{load_at_rest, move_to},
+    purse::{Payer, give_back},
+};
+
+/// Decides that an invoice is void.
+///
+/// What credit notes have offset needs no way back: it was never paid.
+///
+/// # Errors
+/// `NotFound`; `State` unless it is open and no payment of it is under way; store errors.
+pub async fn void_invoice(
+    store: &Store,
+    actor: &Actor,
+    time: &TenantTime,
+    id: &str,
+) -> Result<Change<Invoice>, BillingError> {
+    let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
+    move_to(&mut invoice, InvoiceStatus::Void)?;
+    invoice.collectible = false;
+    invoice.due = Due::never();
+    let missing = || BillingError::not_found("customer", &invoice.customer);
+    let mut customer: Customer = store.find(&actor.tenant, &invoice.customer).await?.ok_or_else(missing)?;
+    let used: Vec<String> = invoice.content.wallet_applied.iter().map(|used| used.wallet.clone()).collect();
+    let mut wallets: Vec<WalletRecord> = store.find_all(&actor.tenant, &used).await?;
+    let mut unit = UnitOfWork::default();
+    let payer = Payer { customer: &mut customer, wallets: &mut wallets };
+    give_back(&mut unit, (actor, time), payer, (&invoice.id, &invoice.content))?;
+    unit.replace(&mut invoice)?;
+    let data = json!({
+        "customer": invoice.customer, "wallet_restored_minor": invoice.content.wallet_applied_minor,
+        "balance_restored_minor": invoice.content.credit_applied_minor,
+    });
+    let fact = Fact { name: "invoice.voided", subject: &invoice.id, revision: invoice.revision, data };
+    actor.record(&mut unit, time.wall, fact)?;
+    Ok(Change { result: invoice, unit, follow_up: Vec::new() })
+}
