@@ -103,6 +103,7 @@ async fn subscribe(app: &App, start: Timestamp) {
         timezone: "UTC".parse().unwrap(),
         tax_rates: Vec::new(),
         tax_rounding: domain::TaxRounding::default(),
+        invoice_grace_days: 0,
         payment_method: None,
         metadata: BTreeMap::new(),
     };
