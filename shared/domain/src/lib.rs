@@ -48,7 +48,9 @@ pub use credit_note::{
     CreditNote, CreditOutcome, CreditRequest, CreditRequestLine, CreditedLine, Settlement, credit_note,
     settle_credit_note,
 };
-pub use dunning::{DunningPolicy, DunningStep};
+pub use dunning::{
+    Advice, Decline, DeclineKind, DunningOutcome, DunningPolicy, DunningPolicySpec, DunningStep, PaymentFailure,
+};
 pub use exact::{Exact, NotExact};
 pub use invoice::{
     ENGINE_VERSION, Imbalance, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, invoice_number,

@@ -220,6 +220,21 @@ impl<'a> Held<'a> {
         self.state.forget_void(content);
     }
 
+    /// Takes note of whether an invoice of it is owed whose payment has failed.
+    ///
+    /// # Errors
+    /// None for a subscription as billing leaves it.
+    pub(crate) fn note_payments(
+        &mut self,
+        scenario: &Scenario,
+        entry: &Entry,
+        has_failed: bool,
+    ) -> Result<(), SimulationError> {
+        let today = scenario.customer.timezone.date_of(entry.time);
+        let noted = if has_failed { self.state.payment_failed(today) } else { self.state.payments_recovered(today) };
+        noted.map_err(|error| refused(entry, &error))
+    }
+
     /// Bills an occasion that an entry brings.
     fn act(
         &mut self,

@@ -110,7 +110,10 @@ impl<'a, 'g> World<'a, 'g> {
                 held.apply_coupon(ground.scenario, (entry, &apply.coupon)).map(|()| None)
             }),
             Action::Usage(usage) => self.receive(entry, usage),
-            Action::Pay(pay) => self.invoices.pay(entry, pay),
+            Action::Pay(pay) => {
+                self.invoices.pay(entry, pay)?;
+                self.note_payments(entry, pay.invoice.get())
+            }
             Action::Void(of) => self.void(entry, of.invoice.get()),
             Action::Finalize(of) => {
                 self.invoices.must_be_draft(entry, of.invoice.get())?;
@@ -124,7 +127,8 @@ impl<'a, 'g> World<'a, 'g> {
             Action::OneOff(one_off) => self.one_off(entry, one_off),
             Action::CreditNote(credit) => {
                 let settlement = self.invoices.credit(entry, credit)?;
-                self.purse.credit(entry, settlement.balance_minor)
+                self.purse.credit(entry, settlement.balance_minor)?;
+                self.note_payments(entry, credit.invoice.get())
             }
         }
     }
@@ -236,7 +240,13 @@ impl<'a, 'g> World<'a, 'g> {
         if let Some(place) = void.place {
             self.subscriptions[place].forget_void(&void.content);
         }
-        Ok(())
+        self.note_payments(entry, number)
+    }
+
+    /// Has an invoice's subscription say whether anything of it is owed whose payment has failed.
+    fn note_payments(&mut self, entry: &Entry, number: u32) -> Result<(), SimulationError> {
+        let Some((place, has_failed)) = self.invoices.standing(number) else { return Ok(()) };
+        self.subscriptions[place].note_payments(self.scenario, entry, has_failed)
     }
 
     fn one_off(&mut self, entry: &Entry, one_off: &OneOff) -> Result<(), SimulationError> {

@@ -32,6 +32,8 @@ pub(crate) struct Issued<'a> {
     pub(crate) content: InvoiceContent,
     pub(crate) status: InvoiceStatus,
     pub(crate) draft: Option<Recipe<'a>>,
+    /// Whether an attempt to collect it was declined.
+    is_declined: bool,
     notes: Vec<Note>,
 }
 
@@ -61,7 +63,7 @@ impl<'a> Invoices<'a> {
         let Issue { place, subscription, content, draft } = issue;
         self.lines += content.lines.len();
         let (status, notes) = (InvoiceStatus::Draft, Vec::new());
-        self.issued.push(Issued { place, subscription, content, status, draft, notes });
+        self.issued.push(Issued { place, subscription, content, status, draft, is_declined: false, notes });
         u32::try_from(self.issued.len()).map_err(|_| SimulationError::new("until", "is too late"))
     }
 
@@ -120,10 +122,18 @@ impl<'a> Invoices<'a> {
         let issued = self.named(entry, number)?;
         let paid = issued.status.transition_to(InvoiceStatus::Paid);
         let paid = paid.map_err(|_| refused(entry, number, issued.status, "is not open"))?;
-        if pay.outcome == PaymentOutcome::Succeeded {
-            issued.status = paid;
+        match pay.outcome {
+            PaymentOutcome::Succeeded => issued.status = paid,
+            PaymentOutcome::Declined => issued.is_declined = true,
         }
         Ok(())
+    }
+
+    /// The place of the subscription that an invoice is of, and whether any invoice of it is owed whose payment has failed.
+    pub(crate) fn standing(&self, number: u32) -> Option<(usize, bool)> {
+        let place = self.get(number)?.place?;
+        let mut own = self.issued.iter().filter(|issued| issued.place == Some(place));
+        Some((place, own.any(|issued| issued.is_declined && issued.status == InvoiceStatus::Open)))
     }
 
     /// `void`. Returns the invoice.

@@ -215,7 +215,8 @@ impl<'a> Draft<'a> {
             self.over();
             return self.issue();
         }
-        self.end_trial(day)?;
+        // A trial may have ended.
+        self.subscription.show_standing(day)?;
         self.subscription.billed_to = day;
         if turns && let Some(terms) = self.subscription.scheduled.take() {
             if ends {
@@ -298,9 +299,7 @@ impl<'a> Draft<'a> {
     /// A resumption: the pause is credited on the next invoice; what was not billed while it lasted is billed now.
     fn resume(mut self) -> Result<Bill, BillingError> {
         let day = self.now.date;
-        let trialing = self.subscription.trial_end.is_some_and(|end| day < end);
-        let status = if trialing { SubscriptionStatus::Trialing } else { SubscriptionStatus::Active };
-        self.subscription.transition_to(status)?;
+        self.subscription.transition_to(self.subscription.living_status(day))?;
         self.settle_pauses(day)?;
         if let Some(pause) = self.subscription.pauses.last_mut() {
             pause.until = Some(day.max(pause.from));
@@ -339,14 +338,6 @@ impl<'a> Draft<'a> {
             self.credit_unused(self.now.date, |key| changed.contains(key))?;
         }
         self.subscription.quantities = quantities;
-        Ok(())
-    }
-
-    fn end_trial(&mut self, day: Date) -> Result<(), BillingError> {
-        let ended = self.subscription.trial_end.is_some_and(|end| end <= day);
-        if ended && self.subscription.status == SubscriptionStatus::Trialing {
-            self.subscription.transition_to(SubscriptionStatus::Active)?;
-        }
         Ok(())
     }
 

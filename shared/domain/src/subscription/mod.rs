@@ -6,6 +6,7 @@
 
 mod account;
 mod pause;
+mod standing;
 mod start;
 mod status;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use account::{Account, Paid};
 pub(crate) use pause::Pause;
+pub(crate) use standing::Standing;
 pub use start::Start;
 pub(crate) use start::check_quantities;
 pub use status::SubscriptionStatus;
@@ -93,6 +95,9 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) next_boundary: Option<Date>,
     pub(crate) status: SubscriptionStatus,
+    /// How it stands by its payments; what its state says of it, unless it is paused or over.
+    #[serde(default, skip_serializing_if = "Standing::is_good")]
+    pub(crate) standing: Standing,
 }
 
 impl Subscription {
@@ -310,12 +315,7 @@ impl Subscription {
         if was_trial || is_trial {
             self.trial_end = trial_end;
         }
-        match self.status {
-            SubscriptionStatus::Trialing if !is_trial => self.transition_to(SubscriptionStatus::Active)?,
-            SubscriptionStatus::Active if is_trial => self.transition_to(SubscriptionStatus::Trialing)?,
-            _ => {}
-        }
-        Ok(())
+        Ok(self.show_standing(day)?)
     }
 
     /// The day before another one, but not before the last boundary or change: the windows that ended there have been billed.

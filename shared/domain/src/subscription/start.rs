@@ -7,7 +7,8 @@ use rust_decimal::Decimal;
 
 use crate::{
     Anchor, AnchorDay, AppliedCoupon, BillingCycle, BillingPeriod, Coupon, Plan, Price, SpecError, Subscription,
-    SubscriptionStatus, Zone, subscription::Moment,
+    SubscriptionStatus, Zone,
+    subscription::{Moment, Standing},
 };
 
 /// Years in which a subscription may start: anything else is a typing error, and would be billed for centuries.
@@ -91,6 +92,7 @@ impl Subscription {
             billed_to: day,
             next_boundary: Some(day),
             status: if trial_end.is_some() { SubscriptionStatus::Trialing } else { SubscriptionStatus::Active },
+            standing: Standing::Good,
         };
         subscription.period = subscription.period_under_way(plan);
         Ok(subscription)

@@ -1,4 +1,4 @@
-//! The states of a subscription.
+//! The states of a subscription, and the one table of which can become which.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ pub enum SubscriptionStatus {
     Trialing,
     /// Billed and paid.
     Active,
-    /// Billed, but a payment failed for good.
+    /// Billed and collected, but a payment has failed and is still owed.
     PastDue,
-    /// Billed as drafts only.
+    /// Billed as drafts, since a payment has failed for the last time; left by paying or cancelling only.
     Unpaid,
     /// Not billed until resumed.
     Paused,
@@ -43,10 +43,10 @@ impl SubscriptionStatus {
     pub fn successors(self) -> &'static [Self] {
         match self {
             Self::Trialing => &[Self::Active, Self::PastDue, Self::Paused, Self::Cancelled],
-            Self::Active => &[Self::Trialing, Self::PastDue, Self::Unpaid, Self::Paused, Self::Cancelled],
-            Self::PastDue => &[Self::Active, Self::Unpaid, Self::Paused, Self::Cancelled],
-            Self::Unpaid => &[Self::Active, Self::Cancelled],
-            Self::Paused => &[Self::Trialing, Self::Active, Self::PastDue, Self::Cancelled],
+            Self::Active => &[Self::Trialing, Self::PastDue, Self::Paused, Self::Cancelled],
+            Self::PastDue => &[Self::Trialing, Self::Active, Self::Unpaid, Self::Paused, Self::Cancelled],
+            Self::Unpaid => &[Self::Trialing, Self::Active, Self::Cancelled],
+            Self::Paused => &[Self::Trialing, Self::Active, Self::PastDue, Self::Unpaid, Self::Cancelled],
             Self::Cancelled => &[],
         }
     }

@@ -11,6 +11,7 @@ mod pauses;
 mod plan_bodies;
 mod proration;
 mod rating_laws;
+mod states;
 mod story;
 mod subscriptions;
 mod timing;

@@ -225,3 +225,21 @@ fn a_story_that_would_not_end_is_refused() {
     endless["until"] = json!("2123-12-01T00:00:00Z");
     assert_eq!(told(&endless), Err("until lets more than 100000 lines be billed".to_owned()));
 }
+
+#[test]
+fn a_declined_payment_makes_a_subscription_past_due_until_nothing_declined_is_owed() {
+    let pay =
+        |at: &str, number: u32, outcome: &str| json!({ "at": at, "do": "pay", "invoice": number, "outcome": outcome });
+    let mut timeline = vec![subscribe("2024-01-01T00:00:00Z", "s1")];
+    let mut then = |more: Value| {
+        timeline.push(more);
+        let output = told(&scenario(json!(timeline))).expect("a story");
+        output["subscriptions"][0]["status"].as_str().expect("a state").to_owned()
+    };
+    assert_eq!(then(pay("2024-01-01T00:00:00Z", 1, "declined")), "past_due");
+    assert_eq!(then(pay("2024-02-01T00:00:00Z", 2, "declined")), "past_due");
+    assert_eq!(then(pay("2024-02-02T00:00:00Z", 1, "succeeded")), "past_due");
+    // The second one is settled by a credit note.
+    let note = json!({ "at": "2024-02-03T00:00:00Z", "do": "credit_note", "invoice": 2, "all": true });
+    assert_eq!(then(note), "active");
+}
