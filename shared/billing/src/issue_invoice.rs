@@ -11,8 +11,8 @@ use jiff::{Timestamp, ToSpan, civil::Date};
 use queue::{NewJob, QueueError};
 use serde_json::json;
 use store::{
-    Chunk, Customer, Due, Invoice, Notification, NotificationKind, NotificationState, StoreError, UnitOfWork,
-    WalletRecord, invoice_id, notification_id,
+    Chunk, Customer, Due, Invoice, Message, Notification, Recipient, StoreError, UnitOfWork, WalletRecord, invoice_id,
+    notification_id,
 };
 
 use crate::{
@@ -93,7 +93,7 @@ pub(crate) fn follow_up(invoice: &Invoice) -> Result<Vec<NewJob>, QueueError> {
         return Ok(Vec::new());
     }
     let tenant = invoice.tenant.clone();
-    let notification = notification_id(&invoice.id, NotificationKind::InvoiceIssued.as_str());
+    let notification = notification_id(&invoice.id, issued_message(invoice).kind());
     let mut jobs = vec![NewJob::of(&SendNotification::Notification { tenant: tenant.clone(), notification })?];
     if invoice.due.at.is_some() {
         jobs.push(NewJob::of(&CollectPayment::Invoice { tenant, invoice: invoice.id.clone() })?);
@@ -177,23 +177,16 @@ fn announce(
 }
 
 fn issued_mail(invoice: &Invoice, carrier: Carrier, time: &TenantTime) -> Notification {
-    let (chunk, due) = match carrier {
-        Carrier::Chunk => (invoice.chunk.clone(), Due::never()),
-        Carrier::Alone => (None, Due::at(time.wall)),
-    };
-    Notification {
-        id: notification_id(&invoice.id, NotificationKind::InvoiceIssued.as_str()),
-        tenant: invoice.tenant.clone(),
-        created: time.wall,
-        kind: NotificationKind::InvoiceIssued,
-        customer: invoice.customer.clone(),
-        invoice: invoice.id.clone(),
-        attempt: None,
-        chunk,
-        state: NotificationState::Pending,
-        sent_at: None,
-        due,
+    let to = Recipient::Customer(invoice.customer.clone());
+    let mail = Notification::new((&invoice.tenant, &invoice.id), to, issued_message(invoice), time.wall);
+    match carrier {
+        Carrier::Chunk => Notification { chunk: invoice.chunk.clone(), due: Due::never(), ..mail },
+        Carrier::Alone => mail,
     }
+}
+
+fn issued_message(invoice: &Invoice) -> Message {
+    Message::InvoiceIssued { invoice: invoice.id.clone() }
 }
 
 /// Tells reasons apart that may fall on one date; part of the invoice's id.

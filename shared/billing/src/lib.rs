@@ -33,7 +33,7 @@ mod invoice_state;
 mod issue_invoice;
 pub mod jobs;
 mod loaded_subscription;
-mod mail_content;
+mod mails;
 mod mark_uncollectible;
 mod measure_usage;
 mod mirror_dead_letters;

@@ -3,22 +3,16 @@
 //! **Invariant:** a mail is sent at least once; a second copy exists only where a process died between the mail server's
 //! acceptance and our commit, and it is the same mail.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use gateways::mail::{Mail, MailAddress, MailError, templates::Rendered};
+use gateways::mail::MailError;
 use jiff::Timestamp;
 use queue::NewJob;
-use store::{
-    ChunkState, Customer, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, Tenant,
-    UnitOfWork,
-};
+use store::{ChunkState, Notification, NotificationState, UnitOfWork};
 
 use crate::{
-    Billing, BillingError, Progress, chunk_stage, context::retry_conflicts, jobs::SendNotification, mail_content,
+    Billing, BillingError, Progress, chunk_stage, context::retry_conflicts, jobs::SendNotification, mails::Sources,
 };
 
 /// Mails of one step of a chunk.
@@ -29,14 +23,6 @@ const MARK_BATCH: usize = 3 * MAIL_CONCURRENCY;
 const STEP_TIME: Duration = Duration::from_secs(20);
 /// Mails under way at once, of one job.
 const MAIL_CONCURRENCY: usize = 8;
-
-/// What mails are made from.
-struct Letters {
-    tenant: Tenant,
-    customers: BTreeMap<String, Customer>,
-    invoices: BTreeMap<String, Invoice>,
-    attempts: BTreeMap<String, PaymentAttempt>,
-}
 
 /// Sends up to 200 mails of a chunk; completes the chunk when none is left. A mail that is refused goes on alone.
 ///
@@ -86,8 +72,8 @@ async fn send_batch(
     batch: &[Notification],
     wall: Timestamp,
 ) -> Result<(), BillingError> {
-    let letters = load(billing, tenant, batch).await?;
-    let mails: Vec<_> = batch.iter().map(|notification| send(billing, &letters, notification, wall)).collect();
+    let sources = Sources::load(&billing.store, tenant, batch).await?;
+    let mails: Vec<_> = batch.iter().map(|notification| send(billing, &sources, notification, wall)).collect();
     let outcomes: Vec<Result<(), MailError>> = stream::iter(mails).buffered(MAIL_CONCURRENCY).collect().await;
     let mut sent = Vec::new();
     let mut refused = Vec::new();
@@ -134,8 +120,8 @@ pub async fn send_notification(
 
 async fn send_alone(billing: &Billing, notification: &Notification, wall: Timestamp) -> Result<(), BillingError> {
     let tenant = notification.tenant.as_str();
-    let letters = load(billing, tenant, std::slice::from_ref(notification)).await?;
-    let outcome = send(billing, &letters, notification, wall).await;
+    let sources = Sources::load(&billing.store, tenant, std::slice::from_ref(notification)).await?;
+    let outcome = send(billing, &sources, notification, wall).await;
     let ids = [notification.id.clone()];
     match &outcome {
         Ok(()) => billing.store.notifications_sent(tenant, &ids, wall).await?,
@@ -145,45 +131,12 @@ async fn send_alone(billing: &Billing, notification: &Notification, wall: Timest
     Ok(outcome?)
 }
 
-async fn load(billing: &Billing, tenant: &str, notifications: &[Notification]) -> Result<Letters, BillingError> {
-    let store = &billing.store;
-    let ids = |id: fn(&Notification) -> Option<&String>| -> Vec<String> {
-        notifications.iter().filter_map(id).cloned().collect()
-    };
-    let customers: Vec<Customer> = store.find_all(tenant, &ids(|one| Some(&one.customer))).await?;
-    let invoices: Vec<Invoice> = store.find_all(tenant, &ids(|one| Some(&one.invoice))).await?;
-    let attempts: Vec<PaymentAttempt> = store.find_all(tenant, &ids(|one| one.attempt.as_ref())).await?;
-    Ok(Letters {
-        tenant: store.find(tenant, tenant).await?.ok_or_else(|| BillingError::not_found("tenant", tenant))?,
-        customers: customers.into_iter().map(|customer| (customer.id.clone(), customer)).collect(),
-        invoices: invoices.into_iter().map(|invoice| (invoice.id.clone(), invoice)).collect(),
-        attempts: attempts.into_iter().map(|attempt| (attempt.id.clone(), attempt)).collect(),
-    })
-}
-
 async fn send(
     billing: &Billing,
-    letters: &Letters,
+    sources: &Sources,
     notification: &Notification,
     wall: Timestamp,
 ) -> Result<(), MailError> {
-    let parties = letters.customers.get(&notification.customer).zip(letters.invoices.get(&notification.invoice));
-    let Some((customer, invoice)) = parties else {
-        return Err(MailError::Permanent { detail: "its customer or invoice does not exist".to_owned() });
-    };
-    let attempt = notification.attempt.as_ref().and_then(|id| letters.attempts.get(id));
-    let Rendered { subject, text, html } = match notification.kind {
-        NotificationKind::InvoiceIssued => mail_content::invoice_issued(&letters.tenant, customer, invoice)?,
-        NotificationKind::PaymentFailed => mail_content::payment_failed(&letters.tenant, customer, (invoice, attempt))?,
-    };
-    let address = |name: &str, email: &str| MailAddress { name: Some(name.to_owned()), email: email.to_owned() };
-    let mail = Mail {
-        id: notification.id.clone(),
-        from: address(&letters.tenant.name, &billing.mail_from),
-        to: address(&customer.name, &customer.email),
-        subject,
-        text,
-        html,
-    };
+    let mail = sources.mail(notification, &billing.mail_from)?;
     billing.mailer.send(&mail, wall).await
 }

@@ -3,10 +3,7 @@
 use gateways::payment::ChargeOutcome;
 use queue::NewJob;
 use serde_json::json;
-use store::{
-    AttemptState, Due, Invoice, Notification, NotificationKind, NotificationState, PaymentAttempt, StoreError,
-    UnitOfWork, notification_id,
-};
+use store::{AttemptState, Due, Invoice, Message, Notification, PaymentAttempt, Recipient, StoreError, UnitOfWork};
 
 use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification};
 
@@ -104,20 +101,12 @@ fn payment_failed_mail(
     carrier: Carrier,
     time: &TenantTime,
 ) -> Notification {
-    Notification {
-        id: notification_id(&attempt.id, NotificationKind::PaymentFailed.as_str()),
-        tenant: invoice.tenant.clone(),
-        created: time.wall,
-        kind: NotificationKind::PaymentFailed,
-        customer: invoice.customer.clone(),
-        invoice: invoice.id.clone(),
-        attempt: Some(attempt.id.clone()),
-        chunk: invoice.chunk.clone(),
-        state: NotificationState::Pending,
-        sent_at: None,
-        due: match carrier {
-            Carrier::Chunk => Due::never(),
-            Carrier::Alone => Due::at(time.wall),
-        },
-    }
+    let to = Recipient::Customer(invoice.customer.clone());
+    let message = Message::PaymentFailed { invoice: invoice.id.clone(), attempt: attempt.id.clone() };
+    let mail = Notification::new((&invoice.tenant, &attempt.id), to, message, time.wall);
+    let due = match carrier {
+        Carrier::Chunk => Due::never(),
+        Carrier::Alone => mail.due,
+    };
+    Notification { chunk: invoice.chunk.clone(), due, ..mail }
 }

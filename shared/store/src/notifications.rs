@@ -5,9 +5,9 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Due, Store, StoreError, instant, record::record};
+use crate::{Due, Message, Store, StoreError, ids::notification_id, instant, record::record};
 
-/// One message about one cause.
+/// One message to one person about one cause.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Notification {
     /// `ntf_` + cause + kind.
@@ -16,12 +16,9 @@ pub struct Notification {
     pub tenant: String,
     #[serde(with = "instant")]
     pub created: Timestamp,
-    pub kind: NotificationKind,
-    pub customer: String,
-    pub invoice: String,
-    /// The payment attempt it is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<String>,
+    pub recipient: Recipient,
+    #[serde(flatten)]
+    pub message: Message,
     /// The chunk that looks after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chunk: Option<String>,
@@ -34,21 +31,48 @@ pub struct Notification {
 }
 record!(Notification, "notifications");
 
-/// Which message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotificationKind {
-    InvoiceIssued,
-    PaymentFailed,
+impl Notification {
+    /// The message about `cause`, to be sent as soon as possible.
+    #[must_use]
+    pub fn new((tenant, cause): (&str, &str), recipient: Recipient, message: Message, wall: Timestamp) -> Self {
+        Self {
+            id: notification_id(cause, message.kind()),
+            tenant: tenant.to_owned(),
+            created: wall,
+            recipient,
+            message,
+            chunk: None,
+            state: NotificationState::Pending,
+            sent_at: None,
+            due: Due::at(wall),
+        }
+    }
 }
 
-impl NotificationKind {
-    /// The name in ids and on the wire.
+/// Who gets it, by id: their name and address are read when it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    Customer(String),
+    User(String),
+}
+
+impl Recipient {
+    /// The customer's id.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn customer(&self) -> Option<&str> {
         match self {
-            Self::InvoiceIssued => "invoice_issued",
-            Self::PaymentFailed => "payment_failed",
+            Self::Customer(id) => Some(id),
+            Self::User(_) => None,
+        }
+    }
+
+    /// The user's id.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::Customer(_) => None,
         }
     }
 }
@@ -87,13 +111,14 @@ impl Store {
             .await?)
     }
 
-    /// Marks notifications as sent, refused ones included; repeating it changes nothing.
+    /// Marks notifications as sent, refused ones included, and forgets their secret links; repeating it changes nothing.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn notifications_sent(&self, tenant: &str, ids: &[String], at: Timestamp) -> Result<(), StoreError> {
         let set = doc! { "state": "sent", "sent_at": DateTime::from_jiff(at) };
-        self.close_notifications((tenant, ids), &["pending", "failed"], set).await
+        let unset = doc! { "due_at": "", "secret_link": "" };
+        self.close_notifications((tenant, ids), &["pending", "failed"], (set, unset)).await
     }
 
     /// Marks notifications as refused for ever.
@@ -101,19 +126,20 @@ impl Store {
     /// # Errors
     /// `Unavailable`.
     pub async fn notifications_failed(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
-        self.close_notifications((tenant, ids), &["pending"], doc! { "state": "failed" }).await
+        let change = (doc! { "state": "failed" }, doc! { "due_at": "" });
+        self.close_notifications((tenant, ids), &["pending"], change).await
     }
 
     async fn close_notifications(
         &self,
         (tenant, ids): (&str, &[String]),
         from: &[&str],
-        set: bson::Document,
+        (set, unset): (bson::Document, bson::Document),
     ) -> Result<(), StoreError> {
         self.collection::<Notification>()
             .update_many(
                 doc! { "_id": { "$in": ids }, "tenant": tenant, "state": { "$in": from } },
-                doc! { "$set": set, "$unset": { "due_at": "" } },
+                doc! { "$set": set, "$unset": unset },
             )
             .await?;
         Ok(())

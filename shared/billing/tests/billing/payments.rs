@@ -2,7 +2,7 @@
 
 use billing::Progress;
 use jiff::SignedDuration;
-use store::{AttemptState, ChunkState, Invoice, Notification, NotificationKind};
+use store::{AttemptState, ChunkState, Invoice, Notification};
 
 use crate::{
     pipeline::Repeat,
@@ -44,10 +44,8 @@ async fn one_invoice(world: &World, token: &str) -> Invoice {
 
 async fn payment_failed_mails(world: &World, invoice: &str) -> usize {
     let mails = world.dump().await;
-    let kind = bson::serialize_to_bson(&NotificationKind::PaymentFailed).unwrap();
-    let of = |mail: &&bson::Document| {
-        mail.get_str("invoice").is_ok_and(|id| id == invoice) && mail.get("kind") == Some(&kind)
-    };
+    let about = |mail: &bson::Document, field, value| mail.get_str(field).is_ok_and(|found| found == value);
+    let of = |mail: &&bson::Document| about(mail, "invoice", invoice) && about(mail, "kind", "payment_failed");
     mails.iter().filter(|(key, _)| key.starts_with("notifications/")).map(|(_, mail)| mail).filter(of).count()
 }
 

@@ -1,4 +1,4 @@
-//! Mail to customers: what is sent (`templates`), how it looks on the wire (`message`), and how it
+//! Mail to customers: what is sent (`letter`), how it looks on the wire (`message`), and how it
 //! gets to the mail server (`smtp` over `pool`).
 //!
 //! Owns rendering and delivery to the server. Which mails exist, when they are due and whether one
@@ -9,10 +9,10 @@
 //! recognised by every mail program.
 
 mod error;
+pub mod letter;
 mod message;
 mod pool;
 mod smtp;
-pub mod templates;
 
 pub use error::{MailError, MailSetUpError};
 pub use message::{Mail, MailAddress};

@@ -8,8 +8,8 @@ use gateways::mail::{Mail, MailAddress, MailError, SmtpMailer};
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
+use crate::letter::invoice;
 use crate::smtp_server::SmtpServer;
-use crate::templates::invoice;
 
 /// A server that has not got so far by then is not going to.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{CreditNote, CreditOutcome, InvoiceContent, InvoiceReason, InvoiceStatus, Settlement};
 use jiff::Timestamp;
-use store::{CreditNoteRecord, Customer, Due, Invoice, Notification, NotificationKind, NotificationState};
+use store::{CreditNoteRecord, Customer, Due, Invoice, Message, Notification, Recipient};
 
 pub(crate) const TENANT: &str = "ten_1";
 
@@ -77,19 +77,10 @@ pub(crate) fn invoice(id: &str) -> Invoice {
 }
 
 pub(crate) fn notification(id: &str, due: Due) -> Notification {
-    Notification {
-        id: id.to_owned(),
-        tenant: TENANT.to_owned(),
-        created: at("01-01T00:00:00"),
-        kind: NotificationKind::InvoiceIssued,
-        customer: "cus_1".to_owned(),
-        invoice: "inv_1".to_owned(),
-        attempt: None,
-        chunk: None,
-        state: NotificationState::Pending,
-        sent_at: None,
-        due,
-    }
+    let to = Recipient::Customer("cus_1".to_owned());
+    let message = Message::InvoiceIssued { invoice: "inv_1".to_owned() };
+    let new = Notification::new((TENANT, "inv_1"), to, message, at("01-01T00:00:00"));
+    Notification { id: id.to_owned(), due, ..new }
 }
 
 pub(crate) fn credit_note(id: &str) -> CreditNoteRecord {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::{BillingCycle, Plan, Start, Subscription};
 use jiff::Timestamp;
-use store::{Customer, Due, DueRef, ListFilter, Notification, PageRequest, Store, SubscriptionRecord, UnitOfWork};
+use store::{
+    Customer, Due, DueRef, ListFilter, Message, Notification, PageRequest, Recipient, SecretLink, Store,
+    SubscriptionRecord, UnitOfWork,
+};
 
 use crate::{
     records::{TENANT, at, customer, notification},
@@ -54,6 +57,24 @@ async fn a_sweep_finds_everything_due_once(store: &Store) {
     store.notifications_sent(TENANT, &expected[1..], now).await.unwrap();
     let left = store.due::<Notification>(now, None, 100).await.unwrap();
     assert_eq!(left.into_iter().map(|due| due.id).collect::<Vec<_>>(), ["ntf_00"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_link_is_forgotten_once_its_mail_is_sent() {
+    let server = Server::start();
+    let store = server.store("secret_links").await;
+    let link = SecretLink::from("https://app.example/reset?token=abc".to_owned());
+    let message = Message::PasswordReset { secret_link: link.clone() };
+    let to = Recipient::User("usr_1".to_owned());
+    let mail = Notification::new((TENANT, "usr_1"), to, message, at("01-01T00:00:00"));
+    let mut unit = UnitOfWork::default();
+    unit.insert(&mail).unwrap();
+    store.commit(unit).await.unwrap();
+    let stored = async || store.find::<Notification>(TENANT, &mail.id).await.unwrap().unwrap().message;
+    assert_eq!(stored().await, Message::PasswordReset { secret_link: link });
+
+    store.notifications_sent(TENANT, std::slice::from_ref(&mail.id), at("01-01T00:00:01")).await.unwrap();
+    assert_eq!(stored().await, Message::PasswordReset { secret_link: SecretLink::default() });
 }
 
 fn subscription(id: &str, customer: &str, due: Due) -> SubscriptionRecord {

@@ -4,9 +4,11 @@ use std::fmt;
 
 /// Names and descriptions are shorter; what is longer would only push the amounts out of sight.
 const MAX_CHARS: usize = 160;
+/// A paragraph is a few sentences around names; what is longer would not be read.
+const MAX_PARAGRAPH_CHARS: usize = 800;
 
-/// A single line of at most 160 characters without control characters: every run of white space
-/// and control characters is one space, what is too long ends in an ellipsis.
+/// A single line without control characters: every run of white space and control characters is one
+/// space, what is too long (a name of more than 160 characters) ends in an ellipsis.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OneLine(String);
 
@@ -16,22 +18,31 @@ impl OneLine {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Running text of up to 800 characters.
+    #[must_use]
+    pub fn paragraph(text: impl AsRef<str>) -> Self {
+        Self::of(text.as_ref(), MAX_PARAGRAPH_CHARS)
+    }
+
+    fn of(text: &str, max_chars: usize) -> Self {
+        let words = text
+            .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+            .filter(|word| !word.is_empty());
+        let line = words.collect::<Vec<_>>().join(" ");
+        if line.chars().count() <= max_chars {
+            return Self(line);
+        }
+        let mut short: String = line.chars().take(max_chars - 1).collect();
+        short.truncate(short.trim_end().len());
+        short.push('…');
+        Self(short)
+    }
 }
 
 impl<T: AsRef<str>> From<T> for OneLine {
     fn from(text: T) -> Self {
-        let words = text
-            .as_ref()
-            .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
-            .filter(|word| !word.is_empty());
-        let line = words.collect::<Vec<_>>().join(" ");
-        if line.chars().count() <= MAX_CHARS {
-            return Self(line);
-        }
-        let mut short: String = line.chars().take(MAX_CHARS - 1).collect();
-        short.truncate(short.trim_end().len());
-        short.push('…');
-        Self(short)
+        Self::of(text.as_ref(), MAX_CHARS)
     }
 }
 
