@@ -1,11 +1,13 @@
 //! Adjusts a customer's balance by hand: a gift, a correction, a debt.
 
+use domain::ledger::balance_adjusted;
 use serde_json::json;
 use store::{BalanceEntry, BalanceEntryKind, Customer, Store, UnitOfWork};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
+    ledger::{Source, book},
     purse::{Cause, MAX_CREDIT_MINOR, balance_overflow, set_balance},
 };
 
@@ -41,6 +43,7 @@ pub async fn adjust_balance(
     let Some(entry) = entry else {
         return Err(BillingError::rule("amount_zero", "/amount_minor", "must not be zero"));
     };
+    book(&mut unit, time, Source::customer(&customer, &entry.id), balance_adjusted(&customer.id, amount_minor))?;
     let data = json!({
         "amount_minor": amount_minor, "balance_after_minor": balance_minor, "reason": adjustment.reason,
     });

@@ -16,8 +16,9 @@ use crate::{
     measure_usage::{Wanted, measure_usage},
 };
 
-/// Invoices of a pass. Each brings a subscription, a mail and an event, so that one transaction writes under 1,000 documents.
-pub(crate) const PASS_LIMIT: i64 = 240;
+/// Invoices of a pass. Each brings a subscription, a mail, an event and a ledger entry, so that one transaction writes under
+/// 1,000 documents.
+pub(crate) const PASS_LIMIT: i64 = 190;
 
 /// Freezes the usage of pass `pass`, or finds that nothing is due any more and hands the chunk to collection.
 ///

@@ -1,6 +1,9 @@
 //! Corrects an issued invoice by a credit note: off what is open of it first, the rest to the customer's balance.
 
-use domain::{CreditNote, CreditOutcome, CreditRequest, InvoiceStatus, credit_note, settle_credit_note};
+use domain::{
+    CreditNote, CreditOutcome, CreditRequest, InvoiceStatus, credit_note, ledger::credit_note_issued,
+    settle_credit_note,
+};
 use queue::NewJob;
 use serde_json::json;
 use store::{BalanceEntryKind, CreditNoteRecord, Customer, Due, Invoice, Store, UnitOfWork};
@@ -10,6 +13,7 @@ use crate::{
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
     jobs::CollectPayment,
+    ledger::{Source, book, parties},
     purse::{Cause, balance_overflow, set_balance},
 };
 
@@ -119,6 +123,8 @@ fn count_on(
     (actor, time): (&Actor, &TenantTime),
     record: &CreditNoteRecord,
 ) -> Result<Option<NewJob>, BillingError> {
+    let credited = credit_note_issued(parties(invoice), &record.note, &record.settlement);
+    book(unit, time, Source::about(invoice, &record.id), credited)?;
     // Both sums are at most the invoice's total.
     invoice.credited_by_notes_minor += record.note.total_minor;
     invoice.offset_by_notes_minor += record.settlement.offset_minor;

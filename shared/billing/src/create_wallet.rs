@@ -1,5 +1,6 @@
 //! Tops up prepaid credit: a wallet that pays a customer's invoices until it is empty or expires.
 
+use domain::ledger::wallet_topped_up;
 use jiff::Timestamp;
 use serde_json::json;
 use store::{Customer, Store, UnitOfWork, WalletRecord};
@@ -7,6 +8,7 @@ use store::{Customer, Store, UnitOfWork, WalletRecord};
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
+    ledger::{Source, book},
     purse::{MAX_CREDIT_MINOR, load_wallets},
 };
 
@@ -63,6 +65,8 @@ pub async fn create_wallet(
     let mut unit = UnitOfWork::default();
     unit.replace(&mut customer)?;
     unit.insert(&wallet)?;
+    let filled = wallet_topped_up(&wallet.id, wallet.amount_minor);
+    book(&mut unit, time, Source::customer(&customer, &wallet.id), filled)?;
     let data = json!({
         "customer": wallet.customer, "amount_minor": wallet.amount_minor, "currency": wallet.currency,
     });

@@ -20,6 +20,7 @@ use crate::{
     actor::Fact,
     invoice_state::move_to,
     jobs::{CollectPayment, SendNotification},
+    ledger::book_issue,
     purse::{Payer, pay},
     settle_payment::Carrier,
 };
@@ -150,6 +151,7 @@ fn finalise(
     move_to(invoice, InvoiceStatus::Open)?;
     let has_payment_method = payer.customer.payment_method.is_some();
     invoice.content = pay(unit, (actor, time), payer, (&invoice.id, invoice.content.clone()))?;
+    book_issue(unit, time, invoice)?;
     invoice.due = Due::never();
     if invoice.content.amount_due_minor == 0 {
         move_to(invoice, InvoiceStatus::Paid)?;

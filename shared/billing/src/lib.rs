@@ -32,6 +32,7 @@ mod ingest_usage;
 mod invoice_state;
 mod issue_invoice;
 pub mod jobs;
+mod ledger;
 mod loaded_subscription;
 mod mails;
 mod mark_uncollectible;

@@ -1,6 +1,6 @@
 //! Writes an open invoice off: it was right, and will not be paid. What wallets and balance paid of it stays paid.
 
-use domain::InvoiceStatus;
+use domain::{InvoiceStatus, ledger};
 use serde_json::json;
 use store::{Due, Invoice, Store, UnitOfWork};
 
@@ -8,6 +8,7 @@ use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
+    ledger::{Source, book, parties},
 };
 
 /// Decides that an invoice is uncollectible.
@@ -26,6 +27,8 @@ pub async fn mark_uncollectible(
     invoice.collectible = false;
     invoice.due = Due::never();
     let mut unit = UnitOfWork::default();
+    let loss = ledger::written_off(parties(&invoice), written_off.minor());
+    book(&mut unit, time, Source::invoice(&invoice), loss)?;
     unit.replace(&mut invoice)?;
     let data = json!({ "customer": invoice.customer, "written_off_minor": written_off.minor() });
     let fact = Fact { name: "invoice.marked_uncollectible", subject: &invoice.id, revision: invoice.revision, data };

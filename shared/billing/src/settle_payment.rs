@@ -1,11 +1,12 @@
 //! Settles a payment attempt: the one road for every outcome, whoever reports it, and it only leads forward.
 
+use domain::ledger::{Account, Receipt, payment_received};
 use gateways::payment::ChargeOutcome;
 use queue::NewJob;
 use serde_json::json;
 use store::{AttemptState, Due, Invoice, Message, Notification, PaymentAttempt, Recipient, StoreError, UnitOfWork};
 
-use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification};
+use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification, ledger};
 
 /// Who looks after what a settlement brings about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub(crate) fn settle(
     if paid {
         invoice.status = domain::InvoiceStatus::Paid;
         invoice.paid_at = Some(time.now);
+        let receipt = Receipt { into: Account::Cash, applied_minor: attempt.amount.minor(), overpaid_minor: 0 };
+        let received = payment_received(ledger::parties(&invoice), receipt);
+        ledger::book(unit, time, ledger::Source::about(&invoice, &attempt.id), received)?;
     }
     unit.replace(&mut attempt)?;
     unit.replace(&mut invoice)?;

@@ -1,13 +1,17 @@
 //! Voids an open invoice: it was a mistake. Wallets and balance get back what they paid; used coupons stay used.
 
-use domain::InvoiceStatus;
+use domain::{
+    CreditNote, InvoiceStatus,
+    ledger::{balance_restored, invoice_voided, wallet_restored},
+};
 use serde_json::json;
-use store::{Customer, Due, Invoice, Store, UnitOfWork, WalletRecord};
+use store::{CreditNoteRecord, Customer, Due, Invoice, Store, StoreError, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, TenantTime,
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
+    ledger::{self, Source},
     purse::{Payer, give_back},
 };
 
@@ -34,6 +38,11 @@ pub async fn void_invoice(
     let mut unit = UnitOfWork::default();
     let payer = Payer { customer: &mut customer, wallets: &mut wallets };
     give_back(&mut unit, (actor, time), payer, (&invoice.id, &invoice.content))?;
+    let notes = match invoice.credited_by_notes_minor {
+        0 => Vec::new(),
+        _ => store.credit_notes_of(&actor.tenant, id).await?,
+    };
+    book(&mut unit, time, &invoice, &notes)?;
     unit.replace(&mut invoice)?;
     let data = json!({
         "customer": invoice.customer, "wallet_restored_minor": invoice.content.wallet_applied_minor,
@@ -42,4 +51,17 @@ pub async fn void_invoice(
     let fact = Fact { name: "invoice.voided", subject: &invoice.id, revision: invoice.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
     Ok(Change { result: invoice, unit, follow_up: Vec::new() })
+}
+
+fn book(
+    unit: &mut UnitOfWork,
+    time: &TenantTime,
+    invoice: &Invoice,
+    notes: &[CreditNoteRecord],
+) -> Result<(), StoreError> {
+    let notes: Vec<CreditNote> = notes.iter().map(|record| record.note.clone()).collect();
+    let (source, parties, content) = (Source::invoice(invoice), ledger::parties(invoice), &invoice.content);
+    ledger::book(unit, time, source, invoice_voided(parties, content, &notes))?;
+    ledger::book(unit, time, source, wallet_restored(parties, content))?;
+    ledger::book(unit, time, source, balance_restored(parties, content.credit_applied_minor))
 }

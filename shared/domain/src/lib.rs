@@ -20,6 +20,7 @@ mod dunning;
 mod exact;
 mod explain;
 mod invoice;
+pub mod ledger;
 mod line;
 mod meter;
 mod metering;

@@ -2,6 +2,7 @@
 //!
 //! Random ids (customers, plans, ...) are made by the caller and passed in. Ids are opaque to clients.
 
+use domain::ledger::MovementKind;
 use jiff::{Timestamp, civil::Date};
 
 /// What follows the prefix of an id: `sub_0198` gives `0198`.
@@ -21,6 +22,12 @@ pub fn balance_entry_id(customer: &str, revision: i64) -> String {
 pub fn invoice_id((day, revision): (Date, Option<i64>), letter: char, subscription: &str) -> String {
     let revision = revision.map_or_else(String::new, |revision| format!("{revision}_"));
     format!("inv_{}{letter}{revision}{}", day.strftime("%Y%m%d"), body(subscription))
+}
+
+/// The one movement of a kind that a source brings about; begins with the date where the source's id does.
+#[must_use]
+pub fn ledger_entry_id(source: &str, kind: MovementKind) -> String {
+    format!("led_{}_{}", body(source), kind.as_str())
 }
 
 /// Attempt `number` (from 1) to collect an invoice; it is also the gateway's idempotency key, for ever.

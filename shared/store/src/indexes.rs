@@ -14,9 +14,10 @@ use crate::{
     audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun, chunks::Chunk,
     counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
     dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice,
-    meters::MeterRecord, notifications::Notification, operations::Operation, payment_attempts::PaymentAttempt,
-    plans::PlanVersion, schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tenants::Tenant,
-    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
+    ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
+    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
+    subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
+    usage_passes::UsagePass, users::User, wallets::WalletRecord,
 };
 
 /// The server's code for creating a collection that exists.
@@ -32,8 +33,13 @@ fn unique(keys: Document) -> IndexModel {
 
 /// The sweep's index, in the order of its pages: only documents about which something remains to be done are in it.
 fn sweep() -> IndexModel {
-    let options = IndexOptions::builder().partial_filter_expression(doc! { "due_at": { "$exists": true } }).build();
-    IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1, "_id": 1 }).options(options).build()
+    existing("due_at", doc! { "due_clock": 1, "due_at": 1, "_id": 1 })
+}
+
+/// Only of documents that have a field.
+fn existing(field: &str, keys: Document) -> IndexModel {
+    let options = IndexOptions::builder().partial_filter_expression(doc! { field: { "$exists": true } }).build();
+    IndexModel::builder().keys(keys).options(options).build()
 }
 
 /// Newest first, for clients.
@@ -79,6 +85,12 @@ impl Store {
             index(doc! { "tenant": 1, "customer": 1, "created": -1 }),
             index(doc! { "tenant": 1, "subscription": 1, "created": -1 }),
             index(doc! { "tenant": 1, "number": 1 }),
+        ])
+        .await?;
+        self.ensure::<LedgerEntry>([
+            index(doc! { "tenant": 1, "_id": 1 }),
+            index(doc! { "tenant": 1, "customer": 1 }),
+            existing("invoice", doc! { "tenant": 1, "invoice": 1 }),
         ])
         .await?;
         self.ensure::<PaymentAttempt>([list(), index(doc! { "tenant": 1, "invoice": 1 })]).await?;

@@ -25,6 +25,7 @@ mod ids;
 mod indexes;
 mod instant;
 mod invoices;
+mod ledger_entries;
 mod list;
 mod messages;
 mod meters;
@@ -64,10 +65,11 @@ pub use error::StoreError;
 pub use events::Event;
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
-    balance_entry_id, chunk_id, event_id, invoice_id, notification_id, payment_attempt_id, scheduled_run_id, tick_id,
-    usage_pass_id,
+    balance_entry_id, chunk_id, event_id, invoice_id, ledger_entry_id, notification_id, payment_attempt_id,
+    scheduled_run_id, tick_id, usage_pass_id,
 };
 pub use invoices::Invoice;
+pub use ledger_entries::LedgerEntry;
 pub use list::{ListFilter, Page, PageRequest};
 pub use messages::Message;
 pub use meters::MeterRecord;
