@@ -28,8 +28,8 @@ pub async fn cancel_subscription(
             "subscription.cancelled"
         }
         When::PeriodEnd => {
-            let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
-            let cancelled = record.subscription.cancel_at_period_end(&customer.timezone);
+            let LoadedSubscription { record, .. } = &mut desk.loaded;
+            let cancelled = record.subscription.cancel_at_period_end();
             cancelled.map_err(|error| refusal(error.into()))?;
             "subscription.cancellation_scheduled"
         }

@@ -102,8 +102,8 @@ fn schedule(
     desk: &mut SubscriptionDesk<'_>,
     (to, change): (PlanVersion, &SubscriptionChange),
 ) -> Result<(), BillingError> {
-    let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
-    let ends = record.subscription.end_at().map(|end| customer.timezone.date_of(end));
+    let LoadedSubscription { record, .. } = &mut desk.loaded;
+    let ends = record.subscription.end_at().map(|end| record.subscription.date_of(end));
     if ends.is_some_and(|end| end <= record.subscription.current_period().end) {
         return Err(BillingError::state("ending", "the subscription ends with the period, so nothing follows"));
     }

@@ -127,7 +127,7 @@ fn decide(
     (customer, plan, coupons): (&Customer, &PlanVersion, Vec<Coupon>),
 ) -> Result<SubscriptionRecord, BillingError> {
     let subscription = start(new, plan, (time.now, &customer.timezone), coupons)?;
-    let due = time.due(subscription.due_at(&customer.timezone));
+    let due = time.due(subscription.due_at());
     Ok(SubscriptionRecord {
         id,
         tenant: actor.tenant.clone(),
@@ -181,7 +181,7 @@ fn bill_start(
     let bill =
         domain::bill(&billable, &Occasion::Boundary { next_plan: None }, &Metered::default()).map_err(refusal)?;
     record.subscription = bill.subscription;
-    record.due = time.due(record.subscription.due_at(&customer.timezone));
+    record.due = time.due(record.subscription.due_at());
     let Some(content) = bill.invoice else { return Ok(None) };
     let source = Source::Subscription(&record.id);
     let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: None };

@@ -195,7 +195,7 @@ fn bill_entry(
     if let Some(next) = next_plan.filter(|next| next.id == record.subscription.plan()) {
         record.meters = next.plan.meters().map(ToOwned::to_owned).collect();
     }
-    record.due = loaded.time.due(record.subscription.due_at(&customer.timezone));
+    record.due = loaded.time.due(record.subscription.due_at());
     if let Some(content) = bill.invoice {
         let (source, boundary) = (Source::Subscription(&record.id), entry.boundary);
         let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: Some(chunk) };

@@ -21,8 +21,8 @@ pub async fn pause_subscription(
     id: &str,
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
-    let LoadedSubscription { record, customer, .. } = &mut desk.loaded;
-    record.subscription.pause(time.now, &customer.timezone).map_err(|error| refusal(error.into()))?;
+    let LoadedSubscription { record, .. } = &mut desk.loaded;
+    record.subscription.pause(time.now).map_err(|error| refusal(error.into()))?;
     desk.close("subscription.paused", json!({ "at": time.now }))
 }
 

@@ -67,7 +67,7 @@ impl<'a> SubscriptionDesk<'a> {
     }
 
     fn is_overdue(&self) -> bool {
-        let due = self.loaded.record.subscription.due_at(&self.loaded.customer.timezone);
+        let due = self.loaded.record.subscription.due_at();
         due.is_some_and(|due| due <= self.time.now)
     }
 
@@ -114,7 +114,7 @@ impl<'a> SubscriptionDesk<'a> {
         let Some(content) = bill.invoice else { return Ok(()) };
         // Only a boundary is billed once a day; whatever else happens is told apart by the revision.
         let at_boundary = matches!(occasion, Occasion::Boundary { .. });
-        let day = self.loaded.customer.timezone.date_of(content.issued_at);
+        let day = self.loaded.record.subscription.date_of(content.issued_at);
         let issue = Issue {
             customer: &mut self.loaded.customer,
             wallets: &mut self.wallets,
@@ -136,7 +136,7 @@ impl<'a> SubscriptionDesk<'a> {
     pub(crate) fn close(mut self, name: &'static str, data: Value) -> Result<Change<SubscriptionRecord>, BillingError> {
         self.loaded.note_meters();
         let mut record = self.loaded.record;
-        record.due = self.time.due(record.subscription.due_at(&self.loaded.customer.timezone));
+        record.due = self.time.due(record.subscription.due_at());
         self.unit.replace(&mut record)?;
         let fact = Fact { name, subject: &record.id, revision: record.revision, data };
         self.actor.record(&mut self.unit, self.time.wall, fact)?;

@@ -55,7 +55,7 @@ pub struct PriceUsage {
 pub async fn upcoming_invoice(store: &Store, tenant: &str, id: &str) -> Result<UpcomingInvoice, BillingError> {
     let loaded = LoadedSubscription::load(store, tenant, id).await?;
     let subscription = &loaded.record.subscription;
-    let boundary = subscription.next_boundary().zip(subscription.due_at(&loaded.customer.timezone));
+    let boundary = subscription.next_boundary().zip(subscription.due_at());
     let (boundary, at) = boundary.ok_or_else(|| BillingError::not_found("upcoming_invoice", id))?;
     let metered = loaded.measure(store, &loaded.boundary()).await?;
     let bill = domain::bill(&loaded.billable(), &loaded.boundary(), &metered).map_err(refusal)?;

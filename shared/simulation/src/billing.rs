@@ -83,8 +83,8 @@ impl<'a> Held<'a> {
     }
 
     /// The instant of its next boundary.
-    pub(crate) fn due_at(&self, scenario: &Scenario) -> Option<Timestamp> {
-        self.state.due_at(&scenario.customer.timezone)
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        self.state.due_at()
     }
 
     /// Bills its next boundary.
@@ -172,7 +172,7 @@ impl<'a> Held<'a> {
         (entry, cancel): (&Entry, &Cancel),
     ) -> Result<Option<Billed<'a>>, SimulationError> {
         if cancel.when == When::PeriodEnd {
-            let cancelled = self.state.cancel_at_period_end(&ground.scenario.customer.timezone);
+            let cancelled = self.state.cancel_at_period_end();
             cancelled.map_err(|error| refused(entry, &error))?;
             return Ok(None);
         }
@@ -183,8 +183,8 @@ impl<'a> Held<'a> {
     ///
     /// # Errors
     /// When its state does not allow it.
-    pub(crate) fn pause(&mut self, scenario: &Scenario, entry: &Entry) -> Result<(), SimulationError> {
-        self.state.pause(entry.time, &scenario.customer.timezone).map_err(|error| refused(entry, &error))
+    pub(crate) fn pause(&mut self, entry: &Entry) -> Result<(), SimulationError> {
+        self.state.pause(entry.time).map_err(|error| refused(entry, &error))
     }
 
     /// `resume`.

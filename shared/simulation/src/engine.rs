@@ -99,9 +99,7 @@ impl<'a, 'g> World<'a, 'g> {
             Action::Change(change) => {
                 self.act(entry, &change.subscription, |held, ground| held.change(ground, (entry, change)))
             }
-            Action::Pause(of) => {
-                self.act(entry, &of.subscription, |held, ground| held.pause(ground.scenario, entry).map(|()| None))
-            }
+            Action::Pause(of) => self.act(entry, &of.subscription, |held, _| held.pause(entry).map(|()| None)),
             Action::Resume(of) => self.act(entry, &of.subscription, |held, ground| held.resume(ground, entry)),
             Action::Cancel(cancel) => {
                 self.act(entry, &cancel.subscription, |held, ground| held.cancel(ground, (entry, cancel)))
@@ -292,7 +290,7 @@ impl<'a, 'g> World<'a, 'g> {
     /// Sees to a subscription's next boundary, and to no other.
     fn schedule(&mut self, place: usize) {
         self.due.retain(|(_, due)| *due != Due::Boundary(place));
-        if let Some(at) = self.subscriptions[place].due_at(self.scenario) {
+        if let Some(at) = self.subscriptions[place].due_at() {
             self.due.insert((at, Due::Boundary(place)));
         }
     }

@@ -51,7 +51,7 @@ pub struct Billable<'a> {
     pub plan: &'a Plan,
     /// The subscription as it stands before.
     pub subscription: &'a Subscription,
-    /// The customer's zone.
+    /// The customer's zone; the subscription's from the boundary on that is billed.
     pub zone: &'a Zone,
     /// The customer's taxes.
     pub taxes: &'a Taxes,
@@ -185,11 +185,11 @@ impl<'a> Draft<'a> {
         let (plan, subscription) = (billable.plan, billable.subscription.clone());
         // Where midnight happens twice, the clock shows a day again that has been billed.
         let today = |at| {
-            let now = Moment::new(at, billable.zone);
-            Moment { date: now.date.max(subscription.billed_to), ..now }
+            let date = subscription.date_of(at).max(subscription.billed_to);
+            Moment { date, at }
         };
         let (now, reason) = match *occasion {
-            Occasion::Boundary { .. } => subscription.boundary(billable.zone)?,
+            Occasion::Boundary { .. } => subscription.boundary()?,
             Occasion::Change { at, .. } | Occasion::Resume { at } => (today(at), InvoiceReason::Change),
             Occasion::Cancel { at, .. } => (today(at), InvoiceReason::Cancel),
         };
@@ -218,6 +218,7 @@ impl<'a> Draft<'a> {
         // A trial may have ended.
         self.subscription.show_standing(day)?;
         self.subscription.billed_to = day;
+        self.subscription.move_to_zone(day, self.billable.zone);
         if turns && let Some(terms) = self.subscription.scheduled.take() {
             if ends {
                 let unknown = || SpecError::new("plan", "must be known where it follows");
@@ -359,6 +360,7 @@ impl<'a> Draft<'a> {
         let from = self.subscription.billed_to.max(self.now.date);
         self.subscription.next_boundary = Some(self.subscription.boundary_after(from, self.plan));
         self.subscription.forget_pauses(from, self.plan);
+        self.subscription.forget_zones(from, self.plan);
         self.subscription.period = self.subscription.period_under_way(self.plan);
     }
 

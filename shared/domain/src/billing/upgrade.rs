@@ -18,7 +18,7 @@ pub fn is_upgrade(
     (plan, quantities): (&Plan, &BTreeMap<String, Decimal>),
 ) -> Result<bool, BillingError> {
     let subscription = billable.subscription;
-    let day = billable.zone.date_of(at);
+    let day = subscription.date_of(at);
     let quantities = subscription.merged_quantities(plan, quantities)?;
     let old = advance_per_day(subscription, day, (billable.plan, subscription.quantities()))?;
     Ok(advance_per_day(subscription, day, (plan, &quantities))? >= old)

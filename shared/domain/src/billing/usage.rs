@@ -90,10 +90,10 @@ pub fn usage_windows(billable: &Billable<'_>, occasion: &Occasion<'_>) -> Result
 impl Draft<'_> {
     pub(super) fn usage_window(&self, price: &Price) -> Option<UsageWindow> {
         let (part, full) = self.ended_part(price)?;
-        let (subscription, zone) = (&self.subscription, self.billable.zone);
+        let subscription = &self.subscription;
         let since = subscription.plan_since;
-        let from = if part.start == since.date { since.at } else { subscription.turns_at(part.start, zone) };
-        let (full_from, full_to) = (zone.start_of_day(full.start), zone.start_of_day(full.end));
+        let from = if part.start == since.date { since.at } else { subscription.turns_at(part.start) };
+        let (full_from, full_to) = (subscription.start_of_day(full.start), subscription.start_of_day(full.end));
         let window = MeterWindow {
             from: from.min(self.now.at),
             to: self.now.at,
@@ -107,7 +107,7 @@ impl Draft<'_> {
             price: price.key.clone(),
             meter: price.meter.clone()?,
             window,
-            paused: subscription.paused_in(&window, zone),
+            paused: subscription.paused_in(&window),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! advance for a window, and credited of it, is known until the window has ended.
 
 mod account;
+mod days;
 mod pause;
 mod standing;
 mod start;
@@ -17,6 +18,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use account::{Account, Paid};
+pub(crate) use days::FormerZone;
 pub(crate) use pause::Pause;
 pub(crate) use standing::Standing;
 pub use start::Start;
@@ -33,12 +35,6 @@ use crate::{
 pub(crate) struct Moment {
     pub date: Date,
     pub at: Timestamp,
-}
-
-impl Moment {
-    pub(crate) fn new(at: Timestamp, zone: &Zone) -> Self {
-        Self { date: zone.date_of(at), at }
-    }
 }
 
 /// The plan and quantities that apply from the next period on.
@@ -58,6 +54,11 @@ pub struct Subscription {
     pub(crate) anchor_day: Option<AnchorDay>,
     /// What all its periods step from.
     pub(crate) anchor: Anchor,
+    /// In which its days begin.
+    pub(crate) zone: Zone,
+    /// Those in which days of the windows under way began, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) former_zones: Vec<FormerZone>,
     pub(crate) start: Moment,
     /// Days of trial of its own, over the plan's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,15 +200,18 @@ impl Subscription {
 
     /// The instant of the next boundary: the start, the end, or the local midnight at which a period turns.
     #[must_use]
-    pub fn due_at(&self, zone: &Zone) -> Option<Timestamp> {
-        self.next_boundary.map(|boundary| self.turns_at(boundary, zone))
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.next_boundary.map(|boundary| self.turns_at(boundary))
     }
 
     /// The instant at which a boundary's day begins for this subscription, which is never before its start or after its end.
-    pub(crate) fn turns_at(&self, boundary: Date, zone: &Zone) -> Timestamp {
+    pub(crate) fn turns_at(&self, boundary: Date) -> Timestamp {
         match self.end {
             Some(end) if boundary >= end.date => end.at,
-            _ => zone.start_of_day(boundary).max(self.start.at),
+            end => {
+                let turns = self.start_of_day(boundary).max(self.start.at);
+                end.map_or(turns, |end| turns.min(end.at))
+            }
         }
     }
 
@@ -247,10 +251,10 @@ impl Subscription {
     ///
     /// # Errors
     /// [`ForbiddenTransition`] when it is over already.
-    pub fn cancel_at_period_end(&mut self, zone: &Zone) -> Result<(), ForbiddenTransition> {
+    pub fn cancel_at_period_end(&mut self) -> Result<(), ForbiddenTransition> {
         self.must_live(SubscriptionStatus::Cancelled)?;
         let date = self.period.end;
-        self.end = Some(Moment { date, at: zone.start_of_day(date).max(self.start.at) });
+        self.end = Some(Moment { date, at: self.start_of_day(date).max(self.start.at) });
         self.scheduled = None;
         self.next_boundary = self.next_boundary.map(|boundary| boundary.min(date));
         Ok(())
@@ -298,10 +302,10 @@ impl Subscription {
     }
 
     /// The next boundary, and why an invoice is issued there.
-    pub(crate) fn boundary(&self, zone: &Zone) -> Result<(Moment, InvoiceReason), BillingError> {
+    pub(crate) fn boundary(&self) -> Result<(Moment, InvoiceReason), BillingError> {
         let date = self.next_boundary.ok_or(BillingError::Over)?;
         let reason = if date == self.start.date { InvoiceReason::SubscriptionCreate } else { InvoiceReason::Period };
-        Ok((Moment { date, at: self.turns_at(date, zone) }, reason))
+        Ok((Moment { date, at: self.turns_at(date) }, reason))
     }
 
     /// Follows another plan's trial, from the original start: the trial may end now, or later than it would have. One that

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{BillingPeriod, ForbiddenTransition, MeterWindow, Plan, Subscription, SubscriptionStatus, Zone};
+use crate::{BillingPeriod, ForbiddenTransition, MeterWindow, Plan, Subscription, SubscriptionStatus};
 
 /// Days that are not billed: those on which the subscription is paused, but not the day on which it resumes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +28,10 @@ impl Subscription {
     ///
     /// # Errors
     /// [`ForbiddenTransition`] unless it is trialing, active or past due.
-    pub fn pause(&mut self, at: Timestamp, zone: &Zone) -> Result<(), ForbiddenTransition> {
+    pub fn pause(&mut self, at: Timestamp) -> Result<(), ForbiddenTransition> {
         self.transition_to(SubscriptionStatus::Paused)?;
         // Never a day that has been billed, as the clock may show it again, nor one of the pause before.
-        let from = zone.date_of(at).max(self.billed_to);
+        let from = self.date_of(at).max(self.billed_to);
         let from = self.pauses.last().and_then(|pause| pause.until).map_or(from, |until| from.max(until));
         self.pauses.push(Pause { from, until: None, settled_to: from });
         Ok(())
@@ -49,18 +49,18 @@ impl Subscription {
     }
 
     /// The spans of pauses within a window, for leaving out their usage.
-    pub(crate) fn paused_in(&self, window: &MeterWindow, zone: &Zone) -> Vec<(Timestamp, Timestamp)> {
+    pub(crate) fn paused_in(&self, window: &MeterWindow) -> Vec<(Timestamp, Timestamp)> {
         let span = |pause: &Pause| {
-            let until = pause.until.map_or(window.to, |until| zone.start_of_day(until));
-            (zone.start_of_day(pause.from).max(window.from), until.min(window.to))
+            let until = pause.until.map_or(window.to, |until| self.start_of_day(until));
+            (self.start_of_day(pause.from).max(window.from), until.min(window.to))
         };
         self.pauses.iter().map(span).filter(|(from, to)| from < to).collect()
     }
 
     /// Forgets pauses that ended before every window under way on a day.
     pub(crate) fn forget_pauses(&mut self, day: Date, plan: &Plan) {
-        let windows = plan.prices().iter().map(|price| price.every(plan)).chain([plan.every()]);
-        let Some(before) = windows.map(|every| self.window(every, day).from).min() else { return };
-        self.pauses.retain(|pause| pause.until.is_none_or(|until| until > before));
+        if let Some(first) = self.first_day_under_way(day, plan) {
+            self.pauses.retain(|pause| pause.until.is_none_or(|until| until > first));
+        }
     }
 }

@@ -81,6 +81,8 @@ impl Subscription {
             own_trial_days: start.trial_days,
             trial_end,
             plan_since: moment,
+            zone: start.zone.clone(),
+            former_zones: Vec::new(),
             end: start.end_at.map(|at| Moment { date: start.zone.date_of(at), at }),
             scheduled: None,
             pauses: Vec::new(),

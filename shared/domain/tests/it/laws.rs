@@ -180,6 +180,7 @@ enum Deed {
     Pause,
     Resume,
     Coupon(Coupon),
+    Moves(Zone),
     CancelAtPeriodEnd,
     Cancel(ProrationBehavior),
 }
@@ -195,6 +196,7 @@ fn deed(proration: impl Strategy<Value = ProrationBehavior> + Clone + 'static) -
         3 => Just(Deed::Pause),
         3 => Just(Deed::Resume),
         1 => coupon().prop_map(Deed::Coupon),
+        1 => zone().prop_map(Deed::Moves),
         1 => Just(Deed::CancelAtPeriodEnd),
         1 => proration.prop_map(Deed::Cancel),
     ]
@@ -264,7 +266,7 @@ impl World {
     }
 
     fn act(&mut self, at: Timestamp, deed: &Deed) -> bool {
-        let (zone, id) = (self.story.billable().zone.clone(), self.plan().key().to_owned());
+        let id = self.plan().key().to_owned();
         let (plan, other) = (self.plan().clone(), self.other_plan());
         let story = &mut self.story;
         let is_over = story.subscription.next_boundary().is_none();
@@ -274,8 +276,12 @@ impl World {
                 true
             }
             Deed::Coupon(coupon) => story.subscription.apply_coupon(coupon.clone()).is_ok(),
-            Deed::Pause => story.subscription.pause(at, &zone).is_ok(),
-            Deed::CancelAtPeriodEnd => story.subscription.cancel_at_period_end(&zone).is_ok(),
+            Deed::Moves(zone) => {
+                story.moves_to(zone.clone());
+                true
+            }
+            Deed::Pause => story.subscription.pause(at).is_ok(),
+            Deed::CancelAtPeriodEnd => story.subscription.cancel_at_period_end().is_ok(),
             Deed::QuantitiesAtPeriodEnd { .. } | Deed::PlanAtPeriodEnd { .. } if is_over => false,
             Deed::QuantitiesAtPeriodEnd { units } => {
                 story.subscription.change_at_period_end((&id, &plan), &mixed(&plan, *units)).is_ok()
@@ -384,8 +390,9 @@ proptest! {
         let mut diary = Diary::new(&world, quantities);
         for (minutes, deed) in &deeds {
             match deed {
-                // Coupons take off what is credited, and negative usage is no credit: then nothing could be counted.
-                Deed::Coupon(_) => {}
+                // Coupons take off what is credited, negative usage is no credit, and a move makes days longer or shorter:
+                // then nothing could be counted.
+                Deed::Coupon(_) | Deed::Moves(_) => {}
                 Deed::Use { units, region } => {
                     diary.run(&mut world, *minutes, &Deed::Use { units: units.abs(), region });
                 }
@@ -435,7 +442,7 @@ proptest! {
             if world.story.bill_boundary().is_err() {
                 return Ok(());
             }
-            let due = world.story.subscription.due_at(&zone);
+            let due = world.story.subscription.due_at();
             world.now = due.map_or(world.now, |due| due - SignedDuration::from_hours(30)).max(world.now);
             let quantities: BTreeMap<_, _> =
                 licensed(world.plan(), 0).into_keys().map(|key| (key, units.next().unwrap().abs())).collect();
@@ -543,7 +550,7 @@ impl Diary {
                 self.end = self.end.min(period_end);
             }
             Deed::Cancel(_) => self.end = self.end.min(day.tomorrow().unwrap()),
-            Deed::Coupon(_) => {}
+            Deed::Coupon(_) | Deed::Moves(_) => {}
         }
     }
 

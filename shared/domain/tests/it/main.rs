@@ -7,6 +7,7 @@ mod commitment;
 mod laws;
 mod limits;
 mod models;
+mod moves;
 mod pauses;
 mod plan_bodies;
 mod proration;

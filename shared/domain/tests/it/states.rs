@@ -107,7 +107,7 @@ fn unpaid_is_billed_as_drafts_and_left_only_by_paying_or_cancelling() {
     story.until("2024-02-01");
     story.subscription.payment_failed(day("2024-02-01")).unwrap();
     story.change("2024-02-02", json!({ "plan": "longer" }));
-    assert!(story.subscription.pause(at("2024-02-03"), &Zone::UTC).is_err());
+    assert!(story.subscription.pause(at("2024-02-03")).is_err());
     assert_eq!((story.subscription.status(), story.subscription.is_billed_as_drafts()), (Unpaid, true));
     let mut paid = story.clone();
     paid.subscription.payments_recovered(day("2024-02-04")).unwrap();

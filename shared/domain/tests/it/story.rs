@@ -139,6 +139,11 @@ impl Story {
         self
     }
 
+    /// Has the customer live in another zone.
+    pub(crate) fn moves_to(&mut self, zone: Zone) {
+        self.zone = zone;
+    }
+
     /// Reports so many units.
     pub(crate) fn uses(&mut self, meter: &str, instant: &str, value: &str) {
         self.reports(meter, at(instant), &[("value", value)]);
@@ -188,13 +193,13 @@ impl Story {
     /// Has it end with its period.
     pub(crate) fn cancel_at_period_end(&mut self, instant: &str) {
         self.catch_up(at(instant)).unwrap();
-        self.subscription.cancel_at_period_end(&self.zone).unwrap();
+        self.subscription.cancel_at_period_end().unwrap();
     }
 
     /// Pauses it.
     pub(crate) fn pause(&mut self, instant: &str) {
         self.catch_up(at(instant)).unwrap();
-        self.subscription.pause(at(instant), &self.zone).unwrap();
+        self.subscription.pause(at(instant)).unwrap();
     }
 
     /// Resumes it; the lines of the invoice.
@@ -222,7 +227,7 @@ impl Story {
 
     /// Bills the boundaries that are due at an instant, oldest first.
     pub(crate) fn catch_up(&mut self, at: Timestamp) -> Result<(), BillingError> {
-        while self.subscription.due_at(&self.zone).is_some_and(|due| due <= at) {
+        while self.subscription.due_at().is_some_and(|due| due <= at) {
             self.bill_boundary()?;
         }
         Ok(())
