@@ -99,7 +99,8 @@ impl<A: Act> Once<A> {
             action: A::ACTION.to_owned(),
             subject: self.act.about().subject.to_owned(),
             request_id: ground.actor.request_id.clone(),
-            changes: self.act.changes(),
+            before: None,
+            after: self.act.changes(),
         }
     }
 }

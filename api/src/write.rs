@@ -202,9 +202,7 @@ impl Writer {
         if let Some(claim) = claim {
             unit.replace(&mut store::IdempotencyKey { reply: Some(reply.clone()), ..claim.clone() })?;
         }
-        let caused = |job: queue::NewJob| job.request_id(self.request_id.as_str());
-        let follow_up = follow_up.into_iter().map(caused).collect();
-        billing.commit(Change { result: (), unit, follow_up }).await?;
+        billing.caused_by(Some(self.request_id.as_str())).commit(Change { result: (), unit, follow_up }).await?;
         Ok((etag, json(W::STATUS, reply.body)).into_response())
     }
 

@@ -3,13 +3,20 @@
 use std::ops::Deref;
 
 use app::App;
-use billing::Progress;
-use queue::Outcome;
+use billing::{Billing, Progress};
+use queue::{JobContext, Outcome};
 
 /// The application, as the handlers' context.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub app: App,
+}
+
+impl Context {
+    /// Use cases that act because of what caused a job.
+    pub(crate) fn billing_for(&self, job: &JobContext) -> Billing {
+        self.billing.caused_by(job.request_id.as_deref())
+    }
 }
 
 impl Deref for Context {

@@ -16,7 +16,7 @@ pub(crate) async fn audited(client: &Client<'_>, action_prefix: &str) -> Vec<(St
     let page = store.list::<AuditEntry>(&client.tenant, ListFilter::default(), &all).await.expect("a list");
     let entries = page.expect("no cursor").data.into_iter().rev();
     let entries = entries.filter(|entry| entry.action.starts_with(action_prefix));
-    entries.map(|entry| (entry.action, entry.subject, entry.changes)).collect()
+    entries.map(|entry| (entry.action, entry.subject, entry.after)).collect()
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ impl App {
         let gateway = StripeGateway::new(&config.stripe_base_url, config.stripe_secret_key()?.into())
             .context("STRIPE_BASE_URL, STRIPE_SECRET_KEY")?;
         let mailer = SmtpMailer::connect(config.smtp_url.expose()).context("SMTP_URL")?;
-        let billing = Billing { store, queue, gateway, mailer, mail_from: config.mail_from.clone() };
+        let billing = Billing { store, queue, gateway, mailer, mail_from: config.mail_from.clone(), request_id: None };
         let health = WorkerHealth::default();
         Ok(Self { billing, clock: Clock, ids: IdSource, health, config: Arc::new(config) })
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{BalanceEntry, BalanceEntryKind, Customer, Store, UnitOfWork};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     ledger::{Source, book},
     purse::{Cause, MAX_CREDIT_MINOR, balance_overflow, set_balance},
@@ -31,6 +31,7 @@ pub async fn adjust_balance(
 ) -> Result<Change<BalanceEntry>, BillingError> {
     let missing = || BillingError::not_found("customer", customer);
     let mut customer: Customer = store.find(&actor.tenant, customer).await?.ok_or_else(missing)?;
+    let before = json!({ "balance_minor": customer.balance_minor });
     let amount_minor = adjustment.amount_minor;
     if amount_minor.unsigned_abs() > MAX_CREDIT_MINOR.unsigned_abs() {
         let detail = format!("must be between -{MAX_CREDIT_MINOR} and {MAX_CREDIT_MINOR}");
@@ -47,7 +48,8 @@ pub async fn adjust_balance(
     let data = json!({
         "amount_minor": amount_minor, "balance_after_minor": balance_minor, "reason": adjustment.reason,
     });
-    let fact = Fact { name: "customer.balance_adjusted", subject: &customer.id, revision: customer.revision, data };
-    actor.record(&mut unit, time.wall, fact)?;
+    let fact =
+        Fact { name: EventType::CustomerBalanceAdjusted, subject: &customer.id, revision: customer.revision, data };
+    actor.record_change(&mut unit, time.wall, (before, fact))?;
     Ok(Change { result: entry, unit, follow_up: Vec::new() })
 }

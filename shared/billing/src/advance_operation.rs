@@ -11,7 +11,7 @@ use serde_json::json;
 use store::{Due, Operation, OperationCounts, OperationKind, OperationState, StoreError, UnitOfWork};
 
 use crate::{
-    Actor, Billing, BillingError, Change,
+    Actor, Billing, BillingError, Change, EventType,
     actor::Fact,
     context::retry_conflicts,
     start_operation::{count_dead_letters, dead_filter},
@@ -90,12 +90,12 @@ async fn complete(billing: &Billing, mut operation: Operation, wall: Timestamp) 
     unit.replace(&mut operation)?;
     let OperationCounts { matched, done, skipped } = operation.totals();
     let fact = Fact {
-        name: "operation.completed",
+        name: EventType::OperationCompleted,
         subject: &operation.id,
         revision: operation.revision,
         data: json!({ "matched": matched, "done": done, "skipped": skipped }),
     };
-    Actor::system(&operation.tenant).audit(&mut unit, wall, &fact)?;
+    Actor::system(&operation.tenant).record(&mut unit, wall, fact)?;
     billing.commit(Change { result: Advance::Completed, unit, follow_up: Vec::new() }).await
 }
 

@@ -4,7 +4,7 @@ use domain::{Coupon, CouponOff, Currency, SpecError};
 use serde_json::json;
 use store::{CouponRecord, Store, SubscriptionRecord};
 
-use crate::{Actor, BillingError, Change, TenantTime, subscription_desk::SubscriptionDesk};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, subscription_desk::SubscriptionDesk};
 
 /// Coupons that are looked up for one creation; the domain takes no more.
 const MAX_NAMED: usize = 20;
@@ -31,7 +31,7 @@ pub async fn apply_coupon(
     }
     let data = json!({ "coupon": coupon.key() });
     subscription.apply_coupon(coupon)?;
-    desk.close("subscription.coupon_applied", data)
+    desk.close(EventType::SubscriptionCouponApplied, data)
 }
 
 /// The coupons that a client names at creation, in its order, for a customer who pays in `currency`.

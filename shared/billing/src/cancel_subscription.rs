@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Store, SubscriptionRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     change_subscription::When,
     loaded_subscription::{LoadedSubscription, refusal},
     subscription_desk::SubscriptionDesk,
@@ -25,13 +25,13 @@ pub async fn cancel_subscription(
     let fact = match when {
         When::Now => {
             desk.bill(&Occasion::Cancel { at: time.now, proration }).await?;
-            "subscription.cancelled"
+            EventType::SubscriptionCancelled
         }
         When::PeriodEnd => {
             let LoadedSubscription { record, .. } = &mut desk.loaded;
             let cancelled = record.subscription.cancel_at_period_end();
             cancelled.map_err(|error| refusal(error.into()))?;
-            "subscription.cancellation_scheduled"
+            EventType::SubscriptionCancellationScheduled
         }
     };
     desk.loaded.follow(None);

@@ -8,7 +8,7 @@ use serde_json::json;
 use store::{PlanVersion, Store, SubscriptionRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     create_subscription::{check_terms, find_plan},
     loaded_subscription::{LoadedSubscription, refusal},
     subscription_desk::SubscriptionDesk,
@@ -60,7 +60,7 @@ pub async fn change_subscription(
         When::Now => change_now(&mut desk, time, (to, &change)).await?,
         When::PeriodEnd => schedule(&mut desk, (to, &change))?,
     }
-    desk.close("subscription.updated", data)
+    desk.close(EventType::SubscriptionUpdated, data)
 }
 
 /// The plan that it changes to; the one it has if none is named.

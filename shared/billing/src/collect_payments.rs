@@ -19,7 +19,7 @@ use store::{
 };
 
 use crate::{
-    Actor, Billing, BillingError, Change, Progress, TenantTime,
+    Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
     actor::Fact,
     chunk_stage,
     context::retry_conflicts,
@@ -291,7 +291,7 @@ fn go_alone(
     invoice.due = Due::at(time.wall + ALONE_AFTER);
     unit.replace(&mut invoice)?;
     let fact = Fact {
-        name: "payment.unknown",
+        name: EventType::PaymentUnknown,
         subject: &invoice.id,
         revision: invoice.revision,
         data: json!({ "attempt": invoice.open_attempt }),

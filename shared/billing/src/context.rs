@@ -28,10 +28,12 @@ pub struct Billing {
     pub mailer: SmtpMailer,
     /// Sender address of every mail.
     pub mail_from: String,
+    /// The request that caused what is done here; named by all that is recorded and enqueued.
+    pub request_id: Option<String>,
 }
 
 /// A decision that is not committed yet: what to tell the caller, what to write, and what to do next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "a change does nothing until it is committed"]
 pub struct Change<T> {
     /// What the caller gets once it is committed.
@@ -52,12 +54,21 @@ pub enum Progress {
 }
 
 impl Billing {
+    /// The same, acting because of a request.
+    #[must_use]
+    pub fn caused_by(&self, request_id: Option<&str>) -> Self {
+        Self { request_id: request_id.map(ToOwned::to_owned), ..self.clone() }
+    }
+
     /// Commits a change and hints at the work that follows from it.
     ///
     /// # Errors
     /// Those of [`Store::commit`]; a queue that is away is only logged, since the sweep finds the work.
     pub async fn commit<T>(&self, change: Change<T>) -> Result<T, BillingError> {
-        let Change { result, unit, mut follow_up } = change;
+        let Change { result, mut unit, mut follow_up } = change;
+        if let Some(request_id) = &self.request_id {
+            unit.caused_by(request_id);
+        }
         for tenant in unit.event_tenants() {
             follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?.after(DISPATCH_AFTER));
         }
@@ -71,7 +82,11 @@ impl Billing {
         if jobs.is_empty() {
             return;
         }
-        if let Err(error) = self.queue.enqueue_many(jobs).await {
+        let caused = |job: NewJob| match &self.request_id {
+            Some(request_id) => job.request_id(request_id),
+            None => job,
+        };
+        if let Err(error) = self.queue.enqueue_many(jobs.into_iter().map(caused).collect()).await {
             tracing::warn!(%error, "cannot enqueue follow-up work; the sweep will");
         }
     }

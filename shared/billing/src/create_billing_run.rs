@@ -5,7 +5,7 @@ use queue::NewJob;
 use serde_json::json;
 use store::{BillingRun, Due, RunState, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, TenantTime, actor::Fact, jobs::TriggerBillingCycle};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact, jobs::TriggerBillingCycle};
 
 /// A run to create.
 #[derive(Clone, Debug)]
@@ -43,7 +43,11 @@ pub fn create_billing_run(
     let mut unit = UnitOfWork::default();
     unit.insert(&run)?;
     let data = json!({ "as_of": run.as_of });
-    actor.record(&mut unit, time.wall, Fact { name: "billing_run.created", subject: &run.id, revision: 1, data })?;
+    actor.record(
+        &mut unit,
+        time.wall,
+        Fact { name: EventType::BillingRunCreated, subject: &run.id, revision: 1, data },
+    )?;
     let job = TriggerBillingCycle { tenant: run.tenant.clone(), run: run.id.clone() };
     Ok(Change { result: run, unit, follow_up: vec![NewJob::of(&job)?] })
 }

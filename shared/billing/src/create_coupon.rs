@@ -4,7 +4,7 @@ use domain::Coupon;
 use serde_json::json;
 use store::{CouponRecord, Store, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 
 /// Decides the creation of a coupon under `id`; its key must be free.
 ///
@@ -24,6 +24,10 @@ pub async fn create_coupon(
     let mut unit = UnitOfWork::default();
     unit.insert(&record)?;
     let data = json!({ "key": record.coupon.key() });
-    actor.record(&mut unit, time.wall, Fact { name: "coupon.created", subject: &record.id, revision: 1, data })?;
+    actor.record(
+        &mut unit,
+        time.wall,
+        Fact { name: EventType::CouponCreated, subject: &record.id, revision: 1, data },
+    )?;
     Ok(Change { result: record, unit, follow_up: Vec::new() })
 }

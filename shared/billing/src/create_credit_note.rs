@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{BalanceEntryKind, CreditNoteRecord, Customer, Due, Invoice, Store, UnitOfWork};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
     jobs::CollectPayment,
@@ -73,7 +73,7 @@ pub async fn create_credit_note(
         "invoice": record.invoice, "customer": record.customer, "currency": record.currency,
         "total_minor": record.note.total_minor, "reason": record.reason,
     });
-    let fact = Fact { name: "credit_note.created", subject: &record.id, revision: record.revision, data };
+    let fact = Fact { name: EventType::CreditNoteCreated, subject: &record.id, revision: record.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
     Ok(Change { result: record, unit, follow_up: follow_up.into_iter().collect() })
 }
@@ -139,7 +139,7 @@ fn count_on(
         return Ok(None);
     }
     let data = json!({ "credit_note": record.id, "amount_minor": 0, "currency": record.currency });
-    let fact = Fact { name: "invoice.paid", subject: &invoice.id, revision: invoice.revision, data };
+    let fact = Fact { name: EventType::InvoicePaid, subject: &invoice.id, revision: invoice.revision, data };
     actor.announce(unit, time.wall, fact)?;
     if invoice.chunk.is_none() {
         return Ok(None);

@@ -6,7 +6,7 @@ use domain::{Currency, TaxRate, TaxRounding, Zone};
 use serde_json::json;
 use store::{Customer, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 
 /// A customer to create, already parsed.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub fn create_customer(
     let mut unit = UnitOfWork::default();
     unit.insert(&customer)?;
     let data = json!({ "currency": customer.currency, "timezone": customer.timezone });
-    let fact = Fact { name: "customer.created", subject: &customer.id, revision: customer.revision, data };
+    let fact = Fact { name: EventType::CustomerCreated, subject: &customer.id, revision: customer.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
     Ok(Change { result: customer, unit, follow_up: Vec::new() })
 }

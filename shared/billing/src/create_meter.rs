@@ -4,7 +4,7 @@ use domain::Meter;
 use serde_json::json;
 use store::{MeterRecord, Store, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 
 /// Meters of one tenant: more would make every usage batch look them all up.
 const MAX_METERS: usize = 200;
@@ -32,6 +32,10 @@ pub async fn create_meter(
     let mut unit = UnitOfWork::default();
     unit.insert(&record)?;
     let data = json!({ "key": record.meter.key() });
-    actor.record(&mut unit, time.wall, Fact { name: "meter.created", subject: &record.id, revision: 1, data })?;
+    actor.record(
+        &mut unit,
+        time.wall,
+        Fact { name: EventType::MeterCreated, subject: &record.id, revision: 1, data },
+    )?;
     Ok(Change { result: record, unit, follow_up: Vec::new() })
 }

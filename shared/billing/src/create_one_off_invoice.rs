@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Customer, Invoice, Store, UnitOfWork};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     issue_invoice::{self, Issue, Source},
     purse::load_wallets,
@@ -50,7 +50,7 @@ pub async fn create_one_off_invoice(
     let mut invoice = issue_invoice::issue_invoice(&mut unit, actor, time, issue)?;
     invoice.number = number.to_string();
     let data = json!({ "customer": invoice.customer, "total_minor": invoice.content.total_minor });
-    let fact = Fact { name: "invoice.created", subject: &invoice.id, revision: invoice.revision, data };
+    let fact = Fact { name: EventType::InvoiceGenerated, subject: &invoice.id, revision: invoice.revision, data };
     actor.audit(&mut unit, time.wall, &fact)?;
     let follow_up = issue_invoice::follow_up(&invoice)?;
     Ok(Change { result: invoice, unit, follow_up })

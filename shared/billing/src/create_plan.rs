@@ -4,7 +4,7 @@ use domain::Plan;
 use serde_json::json;
 use store::{PlanVersion, Store, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, TenantTime, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 
 /// Decides the creation of a plan under `id`; its key must be free and its meters must exist.
 ///
@@ -26,6 +26,10 @@ pub async fn create_plan(
     let mut unit = UnitOfWork::default();
     unit.insert(&version)?;
     let data = json!({ "key": version.plan.key(), "version": version.version });
-    actor.record(&mut unit, time.wall, Fact { name: "plan.created", subject: &version.id, revision: 1, data })?;
+    actor.record(
+        &mut unit,
+        time.wall,
+        Fact { name: EventType::PlanCreated, subject: &version.id, revision: 1, data },
+    )?;
     Ok(Change { result: version, unit, follow_up: Vec::new() })
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use store::{Customer, Invoice, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     apply_coupon::find_coupons,
     issue_invoice::{self, Issue, Source},
@@ -65,7 +65,7 @@ pub async fn create_subscription(
     let initial = bill_start(&mut unit, (actor, time), (&mut record, &plan), (&mut customer, &mut wallets))?;
     unit.insert(&record)?;
     let data = json!({ "customer": record.customer, "plan": plan.id });
-    let fact = Fact { name: "subscription.created", subject: &record.id, revision: record.revision, data };
+    let fact = Fact { name: EventType::SubscriptionCreated, subject: &record.id, revision: record.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
     let follow_up = initial.as_ref().map(issue_invoice::follow_up).transpose()?.unwrap_or_default();
     Ok(Change { result: record, unit, follow_up })

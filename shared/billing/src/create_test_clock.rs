@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::{Store, Tenant, TestClock, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, actor::Fact};
 
 /// Decides the creation of a clock that stands at `now`; from then on it is the tenant's time.
 ///
@@ -41,6 +41,6 @@ pub async fn create_test_clock(
     unit.replace(&mut tenant)?;
     unit.insert(&clock)?;
     let data = json!({ "now": clock.now });
-    actor.record(&mut unit, wall, Fact { name: "test_clock.created", subject: &clock.id, revision: 1, data })?;
+    actor.record(&mut unit, wall, Fact { name: EventType::TestClockCreated, subject: &clock.id, revision: 1, data })?;
     Ok(Change { result: clock, unit, follow_up: Vec::new() })
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::{Customer, Store, UnitOfWork, WalletRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     ledger::{Source, book},
     purse::{MAX_CREDIT_MINOR, load_wallets},
@@ -70,7 +70,7 @@ pub async fn create_wallet(
     let data = json!({
         "customer": wallet.customer, "amount_minor": wallet.amount_minor, "currency": wallet.currency,
     });
-    let fact = Fact { name: "wallet.created", subject: &wallet.id, revision: wallet.revision, data };
+    let fact = Fact { name: EventType::WalletCreated, subject: &wallet.id, revision: wallet.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
     Ok(Change { result: wallet, unit, follow_up: Vec::new() })
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use store::{Customer, Invoice, Store, UnitOfWork};
 
 use crate::{
-    Actor, Billing, BillingError, Change, TenantTime,
+    Actor, Billing, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     invoice_state::load_at_rest,
     issue_invoice,
@@ -34,7 +34,7 @@ pub async fn finalize_invoice(
     issue_invoice::finalise_draft(&mut unit, (actor, time), payer, &mut invoice)?;
     invoice.number = number.to_string();
     let data = json!({ "customer": invoice.customer, "amount_due_minor": invoice.content.amount_due_minor });
-    let fact = Fact { name: "invoice.finalized", subject: &invoice.id, revision: invoice.revision, data };
+    let fact = Fact { name: EventType::InvoiceGenerated, subject: &invoice.id, revision: invoice.revision, data };
     actor.audit(&mut unit, time.wall, &fact)?;
     let follow_up = issue_invoice::follow_up(&invoice)?;
     Ok(Change { result: invoice, unit, follow_up })

@@ -16,7 +16,7 @@ use store::{
 };
 
 use crate::{
-    Actor, Billing, BillingError, Change, Progress, TenantTime,
+    Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
     actor::Fact,
     chunk_stage,
     context::retry_conflicts,
@@ -236,9 +236,10 @@ fn shrink_pass((mut chunk, mut rest): (Chunk, UsagePass), decided: Decided) -> R
 /// Ends the pass in the unit that bills it: the chunk is planned again, for its next pass.
 fn close_pass(mut chunk: Chunk, mut unit: UnitOfWork, wall: Timestamp) -> Result<Change<()>, BillingError> {
     unit.delete::<UsagePass>(&usage_pass_id(&chunk.id, chunk.pass));
-    let data = json!({ "pass": chunk.pass, "invoiced": chunk.counts.invoiced, "failed": chunk.failed.len() });
-    let fact = Fact { name: "chunk.billed", subject: &chunk.id, revision: chunk.revision + 1, data };
-    Actor::system(&chunk.tenant).audit(&mut unit, wall, &fact)?;
+    let data = json!({
+        "billing_run": chunk.run, "pass": chunk.pass, "invoiced": chunk.counts.invoiced, "failed": chunk.failed.len() });
+    let fact = Fact { name: EventType::ChunkBilled, subject: &chunk.id, revision: chunk.revision + 1, data };
+    Actor::system(&chunk.tenant).record(&mut unit, wall, fact)?;
     chunk.pass += 1;
     chunk_stage::advance(chunk, ChunkState::Planned, unit)
 }

@@ -16,7 +16,7 @@ use store::{
 };
 
 use crate::{
-    Actor, BillingError, TenantTime,
+    Actor, BillingError, EventType, TenantTime,
     actor::Fact,
     invoice_state::move_to,
     jobs::{CollectPayment, SendNotification},
@@ -62,14 +62,14 @@ pub(crate) fn issue_invoice(
     if let Some(until) = grace_end(issue.customer, &issue.content) {
         invoice.due = time.due(Some(until));
         unit.insert(&invoice)?;
-        announce(unit, actor, time, ("invoice.drafted", &invoice))?;
+        announce(unit, actor, time, (EventType::InvoiceDrafted, &invoice))?;
         return Ok(invoice);
     }
     let carrier = if issue.chunk.is_some() { Carrier::Chunk } else { Carrier::Alone };
     let payer = Payer { customer: issue.customer, wallets: issue.wallets };
     finalise(unit, (actor, time), payer, (&mut invoice, carrier))?;
     unit.insert_invoice(&invoice)?;
-    announce(unit, actor, time, ("invoice.generated", &invoice))?;
+    announce(unit, actor, time, (EventType::InvoiceGenerated, &invoice))?;
     Ok(invoice)
 }
 
@@ -85,7 +85,7 @@ pub(crate) fn finalise_draft(
 ) -> Result<(), BillingError> {
     finalise(unit, (actor, time), payer, (invoice, Carrier::Alone))?;
     unit.finalise_invoice(invoice)?;
-    Ok(announce(unit, actor, time, ("invoice.generated", invoice))?)
+    Ok(announce(unit, actor, time, (EventType::InvoiceGenerated, invoice))?)
 }
 
 /// The work that follows an invoice that goes on alone.
@@ -169,7 +169,7 @@ fn announce(
     unit: &mut UnitOfWork,
     actor: &Actor,
     time: &TenantTime,
-    (name, invoice): (&'static str, &Invoice),
+    (name, invoice): (EventType, &Invoice),
 ) -> Result<(), StoreError> {
     let data = json!({
         "customer": invoice.customer, "subscription": invoice.subscription,

@@ -196,6 +196,28 @@ impl Job for DispatchEvents {
     }
 }
 
+/// Gives one event to one of its durable subscribers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeliverEvent {
+    pub tenant: String,
+    pub delivery: String,
+}
+
+impl Job for DeliverEvent {
+    const NAME: &'static str = "deliver_event";
+    const QUEUE: &'static str = queues::EVENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.delivery))
+    }
+}
+
 /// Takes an operation one bounded step further.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdvanceOperation {
@@ -229,6 +251,7 @@ where
     CollectPayment: Handler<C>,
     SendNotification: Handler<C>,
     DispatchEvents: Handler<C>,
+    DeliverEvent: Handler<C>,
     AdvanceOperation: Handler<C>,
 {
     Registry::new()
@@ -238,5 +261,6 @@ where
         .register::<CollectPayment>()
         .register::<SendNotification>()
         .register::<DispatchEvents>()
+        .register::<DeliverEvent>()
         .register::<AdvanceOperation>()
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Due, Invoice, Store, UnitOfWork};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
     ledger::{Source, book, parties},
@@ -23,6 +23,7 @@ pub async fn mark_uncollectible(
 ) -> Result<Change<Invoice>, BillingError> {
     let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
     let written_off = invoice.amount_open();
+    let before = json!({ "status": invoice.status });
     move_to(&mut invoice, InvoiceStatus::Uncollectible)?;
     invoice.collectible = false;
     invoice.due = Due::never();
@@ -31,7 +32,8 @@ pub async fn mark_uncollectible(
     book(&mut unit, time, Source::invoice(&invoice), loss)?;
     unit.replace(&mut invoice)?;
     let data = json!({ "customer": invoice.customer, "written_off_minor": written_off.minor() });
-    let fact = Fact { name: "invoice.marked_uncollectible", subject: &invoice.id, revision: invoice.revision, data };
-    actor.record(&mut unit, time.wall, fact)?;
+    let fact =
+        Fact { name: EventType::InvoiceMarkedUncollectible, subject: &invoice.id, revision: invoice.revision, data };
+    actor.record_change(&mut unit, time.wall, (before, fact))?;
     Ok(Change { result: invoice, unit, follow_up: Vec::new() })
 }

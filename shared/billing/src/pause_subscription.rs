@@ -5,7 +5,7 @@ use serde_json::json;
 use store::{Store, SubscriptionRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     loaded_subscription::{LoadedSubscription, refusal},
     subscription_desk::SubscriptionDesk,
 };
@@ -23,7 +23,7 @@ pub async fn pause_subscription(
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
     let LoadedSubscription { record, .. } = &mut desk.loaded;
     record.subscription.pause(time.now).map_err(|error| refusal(error.into()))?;
-    desk.close("subscription.paused", json!({ "at": time.now }))
+    desk.close(EventType::SubscriptionPaused, json!({ "at": time.now }))
 }
 
 /// Decides a resumption, today being billed again.
@@ -38,5 +38,5 @@ pub async fn resume_subscription(
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
     desk.bill(&Occasion::Resume { at: time.now }).await?;
-    desk.close("subscription.resumed", json!({ "at": time.now }))
+    desk.close(EventType::SubscriptionResumed, json!({ "at": time.now }))
 }

@@ -9,7 +9,9 @@ use queue::NewJob;
 use serde_json::json;
 use store::{BillingRun, Chunk, ChunkCounts, ChunkState, Due, RunState, UnitOfWork, chunk_id};
 
-use crate::{Actor, Billing, BillingError, Change, Progress, actor::Fact, chunk_stage, context::retry_conflicts};
+use crate::{
+    Actor, Billing, BillingError, Change, EventType, Progress, actor::Fact, chunk_stage, context::retry_conflicts,
+};
 
 /// Customers of a chunk: enough for bulk reads to pay, few enough for several workers to share a run.
 const CHUNK_CUSTOMERS: usize = 200;
@@ -96,7 +98,7 @@ async fn complete_if_done(billing: &Billing, mut run: BillingRun, wall: Timestam
     let mut unit = UnitOfWork::default();
     unit.replace(&mut run)?;
     let fact = Fact {
-        name: "billing_run.completed",
+        name: EventType::BillingRunCompleted,
         subject: &run.id,
         revision: run.revision,
         data: json!({ "as_of": run.as_of }),

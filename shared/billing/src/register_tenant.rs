@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::{Store, Tenant, UnitOfWork, User};
 
-use crate::{Actor, BillingError, Change, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, actor::Fact};
 
 /// An organisation to register, already parsed.
 #[derive(Clone)]
@@ -43,6 +43,7 @@ pub async fn register_tenant(
         name: new.organization,
         livemode: false,
         test_clock: None,
+        default_plan: None,
     };
     let user = User {
         id: new.user_id,
@@ -59,6 +60,6 @@ pub async fn register_tenant(
     unit.insert(&tenant)?;
     unit.insert(&user)?;
     let data = json!({ "organization": tenant.name });
-    actor.record(&mut unit, wall, Fact { name: "tenant.created", subject: &tenant.id, revision: 1, data })?;
+    actor.record(&mut unit, wall, Fact { name: EventType::TenantCreated, subject: &tenant.id, revision: 1, data })?;
     Ok(Change { result: (tenant, user), unit, follow_up: Vec::new() })
 }

@@ -6,7 +6,7 @@ use queue::NewJob;
 use serde_json::json;
 use store::{AttemptState, Due, Invoice, Message, Notification, PaymentAttempt, Recipient, StoreError, UnitOfWork};
 
-use crate::{Actor, BillingError, TenantTime, actor::Fact, jobs::SendNotification, ledger};
+use crate::{Actor, BillingError, EventType, TenantTime, actor::Fact, jobs::SendNotification, ledger};
 
 /// Who looks after what a settlement brings about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ fn announce(
     attempt: &PaymentAttempt,
     time: &TenantTime,
 ) -> Result<(), StoreError> {
-    let name = if attempt.state == AttemptState::Succeeded { "invoice.paid" } else { "invoice.failed" };
+    let name = if attempt.state == AttemptState::Succeeded { EventType::InvoicePaid } else { EventType::InvoiceFailed };
     let data = json!({
         "attempt": attempt.id, "amount_minor": attempt.amount.minor(), "currency": attempt.amount.currency(),
         "failure_code": attempt.failure_code,

@@ -10,7 +10,7 @@ use store::{
 };
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     jobs::{AdvanceOperation, queues},
 };
@@ -75,11 +75,8 @@ pub fn start_operation(
     let mut unit = UnitOfWork::default();
     unit.insert(&operation)?;
     let data = json!({ "kind": operation.kind, "reason": operation.reason, "pace": pace });
-    actor.audit(
-        &mut unit,
-        time.wall,
-        &Fact { name: "operation.created", subject: &operation.id, revision: 1, data },
-    )?;
+    let fact = Fact { name: EventType::OperationCreated, subject: &operation.id, revision: 1, data };
+    actor.record(&mut unit, time.wall, fact)?;
     let job = AdvanceOperation { tenant: operation.tenant.clone(), operation: operation.id.clone() };
     Ok(Change { result: operation, unit, follow_up: vec![NewJob::of(&job)?] })
 }

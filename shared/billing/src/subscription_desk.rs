@@ -6,11 +6,11 @@
 
 use domain::{Occasion, SubscriptionStatus};
 use queue::NewJob;
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::{Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     issue_invoice::{self, Issue, Source},
     loaded_subscription::{LoadedSubscription, refusal},
@@ -26,6 +26,8 @@ pub(crate) struct SubscriptionDesk<'a> {
     actor: &'a Actor,
     time: &'a TenantTime,
     pub loaded: LoadedSubscription,
+    /// What the auditors are told of how it was.
+    before: Value,
     wallets: Vec<WalletRecord>,
     unit: UnitOfWork,
     follow_up: Vec<NewJob>,
@@ -45,7 +47,8 @@ impl<'a> SubscriptionDesk<'a> {
         let loaded = LoadedSubscription::load(store, &actor.tenant, id).await?;
         let wallets = load_wallets(store, &loaded.customer, time).await?;
         let (unit, follow_up) = (UnitOfWork::default(), Vec::new());
-        let mut desk = Self { store, actor, time, loaded, wallets, unit, follow_up };
+        let before = particulars(&loaded.record);
+        let mut desk = Self { store, actor, time, loaded, before, wallets, unit, follow_up };
         desk.catch_up().await?;
         Ok(desk)
     }
@@ -133,13 +136,21 @@ impl<'a> SubscriptionDesk<'a> {
     ///
     /// # Errors
     /// Store errors when the documents cannot be encoded.
-    pub(crate) fn close(mut self, name: &'static str, data: Value) -> Result<Change<SubscriptionRecord>, BillingError> {
+    pub(crate) fn close(mut self, name: EventType, data: Value) -> Result<Change<SubscriptionRecord>, BillingError> {
         self.loaded.note_meters();
         let mut record = self.loaded.record;
         record.due = self.time.due(record.subscription.due_at());
         self.unit.replace(&mut record)?;
         let fact = Fact { name, subject: &record.id, revision: record.revision, data };
-        self.actor.record(&mut self.unit, self.time.wall, fact)?;
+        self.actor.record_change(&mut self.unit, self.time.wall, (self.before, fact))?;
         Ok(Change { result: record, unit: self.unit, follow_up: self.follow_up })
     }
+}
+
+fn particulars(record: &SubscriptionRecord) -> Value {
+    let subscription = &record.subscription;
+    json!({
+        "status": subscription.status(), "plan": subscription.plan(), "quantities": subscription.quantities(),
+        "end_at": subscription.end_at(),
+    })
 }

@@ -9,11 +9,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
-use store::{BillingRun, Chunk, DueRef, Event, Invoice, Notification, Operation, Record};
+use store::{BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record};
 
 use crate::{
     Billing, BillingError, chunk_stage,
-    jobs::{AdvanceOperation, CollectPayment, DispatchEvents, SendNotification, TriggerBillingCycle},
+    jobs::{AdvanceOperation, CollectPayment, DeliverEvent, DispatchEvents, SendNotification, TriggerBillingCycle},
     mirror_dead_letters::restore_dead_letters,
 };
 
@@ -80,6 +80,10 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
     .await?;
     sweep_all::<Operation>(billing, until, &mut sweep, |due| {
         NewJob::of(&AdvanceOperation { tenant: due.tenant, operation: due.id })
+    })
+    .await?;
+    sweep_all::<EventDelivery>(billing, until, &mut sweep, |due| {
+        NewJob::of(&DeliverEvent { tenant: due.tenant, delivery: due.id })
     })
     .await?;
     sweep_events(billing, until, &mut sweep).await?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use store::{CreditNoteRecord, Customer, Due, Invoice, Store, StoreError, UnitOfWork, WalletRecord};
 
 use crate::{
-    Actor, BillingError, Change, TenantTime,
+    Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
     ledger::{self, Source},
@@ -28,6 +28,7 @@ pub async fn void_invoice(
     id: &str,
 ) -> Result<Change<Invoice>, BillingError> {
     let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
+    let before = json!({ "status": invoice.status });
     move_to(&mut invoice, InvoiceStatus::Void)?;
     invoice.collectible = false;
     invoice.due = Due::never();
@@ -48,8 +49,8 @@ pub async fn void_invoice(
         "customer": invoice.customer, "wallet_restored_minor": invoice.content.wallet_applied_minor,
         "balance_restored_minor": invoice.content.credit_applied_minor,
     });
-    let fact = Fact { name: "invoice.voided", subject: &invoice.id, revision: invoice.revision, data };
-    actor.record(&mut unit, time.wall, fact)?;
+    let fact = Fact { name: EventType::InvoiceVoided, subject: &invoice.id, revision: invoice.revision, data };
+    actor.record_change(&mut unit, time.wall, (before, fact))?;
     Ok(Change { result: invoice, unit, follow_up: Vec::new() })
 }
 

@@ -25,7 +25,10 @@ pub struct AuditEntry {
     /// Request that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What was changed, without secrets.
-    pub changes: Value,
+    /// What it said before, where something was changed that was there; without secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What it says now, without secrets.
+    pub after: Value,
 }
 record!(AuditEntry, "audit_entries");

@@ -22,8 +22,15 @@ pub struct Event {
     pub event_type: String,
     /// Id of the object it is about.
     pub subject: String,
+    /// The object's revision after it.
+    pub revision: i64,
+    /// Ids of all objects that it is about, the subject first.
+    pub related: Vec<String>,
     /// The facts a listener needs to decide whether to look closer.
     pub data: Value,
+    /// Request that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     #[serde(flatten)]
     pub due: Due,
 }

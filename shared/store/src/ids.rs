@@ -48,6 +48,18 @@ pub fn event_id(subject: &str, revision: i64, event_type: &str) -> String {
     format!("evt_{subject}_{revision}_{event_type}")
 }
 
+/// The way of an event to one durable subscriber.
+#[must_use]
+pub fn event_delivery_id(event: &str, subscriber: &str) -> String {
+    format!("dlv_{subscriber}_{}", body(event))
+}
+
+/// The subscription of a new customer to its tenant's default plan.
+#[must_use]
+pub fn default_subscription_id(customer: &str) -> String {
+    format!("sub_{}d", body(customer))
+}
+
 /// The chunk of a run that begins after a customer (empty for the first).
 #[must_use]
 pub fn chunk_id(run: &str, after_customer: &str) -> String {

@@ -13,9 +13,9 @@ use crate::{Record, Store, StoreError};
 use crate::{
     audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun, chunks::Chunk,
     counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
-    dead_letters::DeadLetterRecord, events::Event, idempotency_keys::IdempotencyKey, invoices::Invoice,
-    ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
-    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
+    dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, idempotency_keys::IdempotencyKey,
+    invoices::Invoice, ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification,
+    operations::Operation, payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
     subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
     usage_passes::UsagePass, users::User, wallets::WalletRecord,
 };
@@ -97,7 +97,14 @@ impl Store {
         self.ensure::<BillingRun>([sweep(), list()]).await?;
         self.ensure::<Chunk>([sweep(), index(doc! { "tenant": 1, "run": 1, "state": 1 })]).await?;
         self.ensure::<Notification>([sweep(), index(doc! { "tenant": 1, "chunk": 1, "state": 1 })]).await?;
-        self.ensure::<Event>([sweep(), list()]).await?;
+        self.ensure::<Event>([
+            sweep(),
+            list(),
+            index(doc! { "tenant": 1, "type": 1, "created": -1, "_id": -1 }),
+            index(doc! { "tenant": 1, "related": 1, "created": -1, "_id": -1 }),
+        ])
+        .await?;
+        self.ensure::<EventDelivery>([sweep(), expires()]).await?;
         self.ensure::<Operation>([sweep(), list()]).await?;
         self.ensure::<DeadLetterRecord>([index(doc! { "state": 1, "_id": 1 })]).await?;
         self.ensure::<AuditEntry>([list()]).await?;

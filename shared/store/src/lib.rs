@@ -19,6 +19,7 @@ mod customers;
 mod dead_letters;
 mod due;
 mod error;
+mod event_deliveries;
 mod events;
 mod idempotency_keys;
 mod ids;
@@ -62,11 +63,12 @@ pub use dead_letters::{
 };
 pub use due::{Due, DueRef};
 pub use error::StoreError;
+pub use event_deliveries::EventDelivery;
 pub use events::Event;
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
-    balance_entry_id, chunk_id, event_id, invoice_id, ledger_entry_id, notification_id, payment_attempt_id,
-    scheduled_run_id, tick_id, usage_pass_id,
+    balance_entry_id, chunk_id, default_subscription_id, event_delivery_id, event_id, invoice_id, ledger_entry_id,
+    notification_id, payment_attempt_id, scheduled_run_id, tick_id, usage_pass_id,
 };
 pub use invoices::Invoice;
 pub use ledger_entries::LedgerEntry;

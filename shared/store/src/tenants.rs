@@ -23,5 +23,8 @@ pub struct Tenant {
     /// The test clock that its time is read on; absent for the wall clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_clock: Option<String>,
+    /// The plan (`pln_...` or its key) that a new customer is subscribed to; none if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_plan: Option<String>,
 }
 record!(Tenant, "tenants", revised);

@@ -13,12 +13,15 @@ use mongodb::{
 };
 
 use crate::{
-    CreditNoteRecord, Event, Invoice, Record, Revised, Store, StoreError,
+    AuditEntry, CreditNoteRecord, Event, Invoice, Record, Revised, Store, StoreError,
     counters::{self, NextNumber, Series},
 };
 
 /// How often a commit whose outcome is unknown is asked for again; the server answers a repeated commit truthfully.
 const COMMIT_TRIES: u32 = 5;
+
+/// What is recorded of a change names the request that caused it.
+const RECORDS: [&str; 2] = [AuditEntry::COLLECTION, Event::COLLECTION];
 
 /// Documents to insert, replace and delete together. See the module's invariants.
 #[derive(Debug, Default)]
@@ -119,6 +122,14 @@ impl UnitOfWork {
     /// Deletes a document if it is there.
     pub fn delete<R: Record>(&mut self, id: &str) {
         self.deletes.push((R::COLLECTION, doc! { "_id": id }));
+    }
+
+    /// Names the request that caused all that is recorded here and names none yet: audit entries and events of jobs.
+    pub fn caused_by(&mut self, request_id: &str) {
+        let records = self.inserts.iter_mut().filter(|(collection, _)| RECORDS.contains(collection));
+        for (_, document) in records {
+            document.entry("request_id".to_owned()).or_insert_with(|| request_id.into());
+        }
     }
 
     /// The tenants whose events this unit records: their dispatch is the follow-up of the commit.

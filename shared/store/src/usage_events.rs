@@ -194,7 +194,7 @@ fn in_own_window(queries: &[UsageQuery]) -> Document {
 }
 
 /// Which positions of the batch hit the unique id; any other failure is the batch's.
-fn taken_positions(error: mongodb::error::Error) -> Result<Vec<usize>, StoreError> {
+pub(crate) fn taken_positions(error: mongodb::error::Error) -> Result<Vec<usize>, StoreError> {
     match &*error.kind {
         ErrorKind::InsertMany(many) if many.write_concern_error.is_none() => {
             let errors = many.write_errors.as_deref().unwrap_or_default();

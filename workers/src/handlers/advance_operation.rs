@@ -7,9 +7,9 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::Context;
 
 impl Handler<Context> for AdvanceOperation {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
-        match billing::advance_operation(&context.billing, (&self.tenant, &self.operation), wall).await? {
+        match billing::advance_operation(&context.billing_for(job), (&self.tenant, &self.operation), wall).await? {
             Advance::Completed => Ok(Outcome::Done),
             Advance::After(pause) => Ok(Outcome::Snooze(pause)),
         }

@@ -6,8 +6,8 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::Context;
 
 impl Handler<Context> for CalculateUsage {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
-        billing::calculate_usage(&context.billing, (&self.tenant, &self.chunk), self.pass).await?;
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
+        billing::calculate_usage(&context.billing_for(job), (&self.tenant, &self.chunk), self.pass).await?;
         Ok(Outcome::Done)
     }
 }

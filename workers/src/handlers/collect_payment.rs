@@ -7,14 +7,14 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::{Context, next_step};
 
 impl Handler<Context> for CollectPayment {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
         match self {
             Self::Chunk { tenant, chunk } => {
-                Ok(next_step(billing::collect_chunk(&context.billing, (tenant, chunk), wall).await?))
+                Ok(next_step(billing::collect_chunk(&context.billing_for(job), (tenant, chunk), wall).await?))
             }
             Self::Invoice { tenant, invoice } => {
-                match billing::collect_invoice(&context.billing, (tenant, invoice), wall).await? {
+                match billing::collect_invoice(&context.billing_for(job), (tenant, invoice), wall).await? {
                     Progress::Done => Ok(Outcome::Done),
                     Progress::More => Err(JobError::retry("payment_unknown", "the payment's outcome is still unknown")),
                 }

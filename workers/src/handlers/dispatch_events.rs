@@ -7,8 +7,8 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::{Context, next_step};
 
 impl Handler<Context> for DispatchEvents {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
-        Ok(next_step(billing::dispatch_events(&context.billing, &self.tenant, wall).await?))
+        Ok(next_step(billing::dispatch_events(&context.billing_for(job), &self.tenant, wall).await?))
     }
 }

@@ -7,9 +7,9 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::Context;
 
 impl Handler<Context> for GenerateInvoices {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
-        billing::generate_invoices(&context.billing, (&self.tenant, &self.chunk), self.pass, wall).await?;
+        billing::generate_invoices(&context.billing_for(job), (&self.tenant, &self.chunk), self.pass, wall).await?;
         Ok(Outcome::Done)
     }
 }

@@ -3,6 +3,7 @@
 mod advance_operation;
 mod calculate_usage;
 mod collect_payment;
+mod deliver_event;
 mod dispatch_events;
 mod generate_invoices;
 mod send_notification;

@@ -7,14 +7,14 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::{Context, next_step};
 
 impl Handler<Context> for SendNotification {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
         match self {
-            Self::Chunk { tenant, chunk } => {
-                Ok(next_step(billing::send_chunk_notifications(&context.billing, (tenant, chunk), wall).await?))
-            }
+            Self::Chunk { tenant, chunk } => Ok(next_step(
+                billing::send_chunk_notifications(&context.billing_for(job), (tenant, chunk), wall).await?,
+            )),
             Self::Notification { tenant, notification } => {
-                billing::send_notification(&context.billing, (tenant, notification), wall).await?;
+                billing::send_notification(&context.billing_for(job), (tenant, notification), wall).await?;
                 Ok(Outcome::Done)
             }
         }

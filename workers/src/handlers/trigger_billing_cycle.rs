@@ -6,8 +6,8 @@ use queue::{Handler, JobContext, JobError, Outcome};
 use crate::context::{Context, next_step};
 
 impl Handler<Context> for TriggerBillingCycle {
-    async fn run(&self, context: &Context, _job: &JobContext) -> Result<Outcome, JobError> {
+    async fn run(&self, context: &Context, job: &JobContext) -> Result<Outcome, JobError> {
         let wall = context.clock.now();
-        Ok(next_step(billing::plan_billing_run(&context.billing, (&self.tenant, &self.run), wall).await?))
+        Ok(next_step(billing::plan_billing_run(&context.billing_for(job), (&self.tenant, &self.run), wall).await?))
     }
 }

@@ -5,6 +5,7 @@ mod books;
 mod catching_up;
 mod dead_letters;
 mod deliveries;
+mod events;
 mod fleet;
 mod isolation;
 mod mails;

@@ -6,7 +6,7 @@
 use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
-    AdvanceOperation, CalculateUsage, CollectPayment, DispatchEvents, GenerateInvoices, SendNotification,
+    AdvanceOperation, CalculateUsage, CollectPayment, DeliverEvent, DispatchEvents, GenerateInvoices, SendNotification,
     TriggerBillingCycle,
 };
 use queue::Job;
@@ -55,6 +55,7 @@ fn samples() -> Vec<Sample> {
         send_notification(SendNotification::Chunk { tenant: tenant(), chunk: chunk() }),
         send_notification(SendNotification::Notification { tenant: tenant(), notification: "ntf_1".to_owned() }),
         sample(&DispatchEvents { tenant: tenant() }, "tenant"),
+        sample(&DeliverEvent { tenant: tenant(), delivery: "dlv_1".to_owned() }, "delivery"),
         sample(&AdvanceOperation { tenant: tenant(), operation: "op_1".to_owned() }, "operation"),
     ]
 }

@@ -68,6 +68,7 @@ impl Servers {
                 .with_call_timeout(CALL_TIMEOUT),
             mailer: SmtpMailer::connect(&self.mail.smtp_url()).unwrap(),
             mail_from: "billing@example.com".to_owned(),
+            request_id: None,
         };
         let database = mongodb::Client::with_uri_str(self.mongo.uri()).await.unwrap().database(name);
         World { billing, database, gateway }

@@ -1,0 +1,119 @@
+//! The closed catalogue of events: everything that can have happened, by the name that is stored and sent.
+//!
+//! **Invariant:** names are for ever: clients filter by them. A new event is a new line here, and a new row in
+//! `docs/events.md`.
+
+use std::{fmt, str::FromStr};
+
+macro_rules! event_types {
+    ($($variant:ident $name:literal $meaning:literal)*) => {
+        /// What happened, past tense.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum EventType {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl EventType {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name, `object.past_tense`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What it says, for people.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $meaning,)*
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    TenantCreated "tenant.created" "an organisation signed up"
+    TenantUpdated "tenant.updated" "its settings were changed"
+    TestClockCreated "test_clock.created" "a tenant in test mode was put on a clock of its own"
+    CustomerCreated "customer.created" "a customer was registered"
+    CustomerUpdated "customer.updated" "a customer's particulars were changed"
+    CustomerDeleted "customer.deleted" "a customer was made a pseudonym"
+    CustomerBalanceAdjusted "customer.balance_adjusted" "somebody changed a customer's balance"
+    WalletCreated "wallet.created" "a customer was granted a wallet"
+    MeterCreated "meter.created" "a meter was added"
+    PlanCreated "plan.created" "a plan was added"
+    PlanUpdated "plan.updated" "a plan got a new version"
+    PlanDeprecated "plan.deprecated" "a plan takes no new subscriptions any more"
+    CouponCreated "coupon.created" "a coupon was added"
+    SubscriptionCreated "subscription.created" "a customer subscribed"
+    SubscriptionUpdated "subscription.updated" "plan or quantities were changed, or a change was scheduled"
+    SubscriptionPaused "subscription.paused" "a subscription was paused"
+    SubscriptionResumed "subscription.resumed" "a paused subscription goes on"
+    SubscriptionCouponApplied "subscription.coupon_applied" "a coupon was applied to a subscription"
+    SubscriptionCancellationScheduled "subscription.cancellation_scheduled" "a subscription ends with its period"
+    SubscriptionCancelled "subscription.cancelled" "a subscription is over"
+    InvoiceDrafted "invoice.drafted" "an invoice was made and is kept as a draft"
+    InvoiceGenerated "invoice.generated" "an invoice was issued"
+    InvoicePaid "invoice.paid" "nothing is left to pay of an invoice"
+    InvoiceFailed "invoice.failed" "a payment of an invoice was declined"
+    InvoiceVoided "invoice.voided" "an invoice was declared void"
+    InvoiceMarkedUncollectible "invoice.marked_uncollectible" "an invoice was written off"
+    CreditNoteCreated "credit_note.created" "a credit note was issued"
+    PaymentUnknown "payment.unknown" "the gateway did not say what became of a payment; it is asked again"
+    BillingRunCreated "billing_run.created" "a billing run was asked for"
+    BillingRunCompleted "billing_run.completed" "a billing run is through"
+    ChunkBilled "chunk.billed" "one pass over some hundred customers of a run was billed"
+    OperationCreated "operation.created" "somebody asked for an act on many dead letters"
+    OperationCompleted "operation.completed" "an act on many dead letters is through"
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that is not in the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such event")]
+pub struct UnknownEventType;
+
+impl FromStr for EventType {
+    type Err = UnknownEventType;
+
+    fn from_str(name: &str) -> Result<Self, UnknownEventType> {
+        Self::ALL.iter().copied().find(|event| event.as_str() == name).ok_or(UnknownEventType)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::EventType;
+
+    /// The page that clients read.
+    const PAGE: &str = include_str!("../../../docs/events.md");
+
+    #[test]
+    fn names_are_unique_and_lead_back() {
+        let names: BTreeSet<_> = EventType::ALL.iter().map(|event| event.as_str()).collect();
+        assert_eq!(names.len(), EventType::ALL.len());
+        for event in EventType::ALL {
+            assert_eq!(event.as_str().parse(), Ok(*event));
+        }
+    }
+
+    #[test]
+    fn the_page_lists_every_event_and_no_other() {
+        let row = |event: &EventType| format!("| `{event}` | {} |", event.meaning());
+        let (_, table) = PAGE.split_once("## All events").expect("a heading");
+        let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(rows, EventType::ALL.iter().map(row).collect::<Vec<_>>());
+    }
+}
