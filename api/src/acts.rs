@@ -15,6 +15,7 @@ use store::{AuditEntry, UnitOfWork};
 use tokio::sync::OnceCell;
 
 use crate::{
+    access::Action,
     http::{headers::ETag, json::BodyHash, problem::Problem},
     state::GatewayState,
     write::{Ground, Write, Writer},
@@ -71,9 +72,9 @@ pub(crate) trait Act: Send + Sync + 'static {
 ///
 /// # Errors
 /// Those of the act, and of [`Writer::run`].
-pub(crate) async fn carry_out<A: Act>(
+pub(crate) async fn carry_out<A: Act, P: Action>(
     gateway: &GatewayState,
-    writer: Writer,
+    writer: Writer<P>,
     (body_hash, act): (BodyHash, A),
 ) -> Result<Response, Problem> {
     let queue = gateway.app.billing.queue.clone();

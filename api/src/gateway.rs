@@ -11,7 +11,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiConfig, auth_service, forward, health,
+    ApiConfig, access, auth_service, forward, health,
     http::{
         openapi::{document, with_document},
         serve::serve,
@@ -49,7 +49,9 @@ fn router(gateway: GatewayState) -> Router {
 /// The gateway's own routes; the document names the forwarded ones as well.
 fn routes() -> OpenApiRouter<GatewayState> {
     let mut routes = health::routes().merge(resources::routes());
-    routes.get_openapi_mut().merge(auth_document());
+    let document = routes.get_openapi_mut();
+    document.merge(auth_document());
+    access::annotate(document);
     routes
 }
 

@@ -4,16 +4,18 @@
 //! here. [`run`] is the gateway, the one door for clients; [`run_auth`] is the auth service behind it, which alone can sign
 //! tokens.
 
+pub mod access;
 mod acts;
 pub mod auth;
 mod auth_service;
 mod config;
+mod door;
 mod forward;
 mod gateway;
 mod health;
 pub mod http;
-mod permissions;
 mod problems;
+mod reach;
 mod read;
 mod resources;
 pub mod shown;

@@ -1,28 +1,31 @@
 //! The road of every read: a caller, one of its objects or a page of them.
 //!
-//! **Invariant:** the tenant comes from the verified caller, so an id of another tenant finds nothing.
+//! **Invariant:** the tenant comes from the verified caller, so an id of another tenant finds nothing; a customer finds
+//! nothing but its own.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use store::{ListFilter, PageRequest, Record, Tenant};
+use store::{ListFilter, PageRequest, Tenant};
 
 use crate::{
+    access::{Action, Allowed},
     auth::caller::Caller,
     http::{
         page::{Cursor, Page},
         problem::Problem,
         query::{NoFilter, StrictQuery},
     },
+    reach::{Reached, reaches, within_reach},
     state::{Gateway, GatewayState},
 };
 
-/// Who reads one object; the request has no query. Rejections: those of [`Caller`] and [`StrictQuery`].
-pub(crate) struct Reader(pub Caller);
+/// Who does `A` and reads one object; the request has no query. Rejections: those of [`Allowed`] and [`StrictQuery`].
+pub(crate) struct Reader<A>(pub Allowed<A>);
 
-impl FromRequestParts<GatewayState> for Reader {
+impl<A: Action> FromRequestParts<GatewayState> for Reader<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, gateway).await?;
+        let caller = Allowed::from_request_parts(parts, gateway).await?;
         StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
         Ok(Self(caller))
     }
@@ -31,18 +34,23 @@ impl FromRequestParts<GatewayState> for Reader {
 /// Loads the object that a path names; `object` is its wire name.
 ///
 /// # Errors
-/// 404 when the tenant has no such object; those of the store.
-pub(crate) async fn find<R: Record>(gateway: &Gateway, tenant: &str, (object, id): (&str, &str)) -> Result<R, Problem> {
-    gateway.app.billing.store.find(tenant, id).await?.ok_or_else(|| Problem::not_found(object))
+/// 404 when the caller reaches no such object; those of the store.
+pub(crate) async fn find<R: Reached>(
+    gateway: &Gateway,
+    caller: &Caller,
+    (object, id): (&str, &str),
+) -> Result<R, Problem> {
+    let found: Option<R> = gateway.app.billing.store.find(&caller.tenant, id).await?;
+    found.filter(|found| reaches(caller, found)).ok_or_else(|| Problem::not_found(object))
 }
 
-/// Loads a page of a tenant's objects.
+/// Loads a page of the objects that the caller reaches.
 ///
 /// # Errors
-/// 400 when the cursor is no object of the tenant; those of the store.
-pub(crate) async fn page<R: Record>(
+/// 400 when the cursor is no object of the list; those of the store.
+pub(crate) async fn page<R: Reached>(
     gateway: &Gateway,
-    tenant: &str,
+    caller: &Caller,
     page: &Page,
     filter: ListFilter,
 ) -> Result<store::Page<R>, Problem> {
@@ -58,7 +66,10 @@ pub(crate) async fn page<R: Record>(
             "ending_before"
         }
     };
-    gateway.app.billing.store.list(tenant, filter, &request).await?.ok_or_else(|| {
+    let Some(filter) = within_reach::<R>(caller, filter) else {
+        return Ok(store::Page { data: Vec::new(), has_more: false });
+    };
+    gateway.app.billing.store.list(&caller.tenant, filter, &request).await?.ok_or_else(|| {
         let problem = Problem::malformed("invalid_query", "the query does not fit this route");
         problem.at(cursor, "unknown_object", "it is the id of no object of this list")
     })
@@ -69,6 +80,6 @@ pub(crate) async fn page<R: Record>(
 /// # Errors
 /// 404 for a tenant that is gone; those of the store.
 pub(crate) async fn livemode(gateway: &Gateway, tenant: &str) -> Result<bool, Problem> {
-    let tenant: Tenant = find(gateway, tenant, ("tenant", tenant)).await?;
-    Ok(tenant.livemode)
+    let found: Option<Tenant> = gateway.app.billing.store.find(tenant, tenant).await?;
+    Ok(found.ok_or_else(|| Problem::not_found("tenant"))?.livemode)
 }

@@ -3,15 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use app::App;
-use jiff::Timestamp;
 use reqwest::redirect::Policy;
 
 use crate::{
     auth::{
-        caller::{AccessTokens, Authenticates},
+        caller::{AccessTokens, Authenticates, Caller},
         jwks_client::{JwksClient, Pace},
         tokens::Realm,
     },
+    door::Door,
+    http::problem::Problem,
     turns::Turns,
 };
 
@@ -37,7 +38,7 @@ pub(crate) struct Gateway {
     pub http: reqwest::Client,
     /// Keeps writers of one tenant apart once they collided.
     pub turns: Turns,
-    access_tokens: AccessTokens,
+    door: Door,
 }
 
 impl Gateway {
@@ -54,18 +55,14 @@ impl Gateway {
             .build()?;
         let auth_url = auth_url.trim_end_matches('/').to_owned();
         let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
-        let access_tokens = AccessTokens::Remote(keys.clone());
-        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), access_tokens })
+        let door = Door::new(AccessTokens::Remote(keys.clone()), app.billing.store.clone(), app.clock);
+        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), door })
     }
 }
 
 impl Authenticates for Gateway {
-    fn access_tokens(&self) -> &AccessTokens {
-        &self.access_tokens
-    }
-
-    fn now(&self) -> Timestamp {
-        self.app.clock.now()
+    async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
+        self.door.caller(token).await
     }
 }
 

@@ -17,6 +17,7 @@ use store::{Claim, Store, StoreError, StoredReply};
 use tracing::Instrument;
 
 use crate::{
+    access::{Action, Allowed},
     auth::caller::Caller,
     http::{
         headers::{ETag, IDEMPOTENT_REPLAYED, IdempotencyKey},
@@ -62,21 +63,21 @@ pub(crate) trait Write: Send + Sync + 'static {
     fn show(made: Self::Made, livemode: bool) -> Self::Shown;
 }
 
-/// Who writes, by which route, and under which idempotency key. Rejections: those of [`Caller`], [`StrictQuery`] and
+/// Who does `A`, by which route, and under which idempotency key. Rejections: those of [`Allowed`], [`StrictQuery`] and
 /// [`IdempotencyKey`].
-pub(crate) struct Writer {
-    caller: Caller,
+pub(crate) struct Writer<A> {
+    caller: Allowed<A>,
     request_id: RequestId,
     key: Option<IdempotencyKey>,
     /// Method and path.
     route: String,
 }
 
-impl FromRequestParts<GatewayState> for Writer {
+impl<A: Action> FromRequestParts<GatewayState> for Writer<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, gateway).await?;
+        let caller = Allowed::from_request_parts(parts, gateway).await?;
         StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
         let key = <IdempotencyKey as OptionalFromRequestParts<_>>::from_request_parts(parts, gateway).await?;
         let request_id = RequestId::from_request_parts(parts, gateway).await?;
@@ -94,15 +95,7 @@ enum Standing {
     Answered(StoredReply),
 }
 
-impl Writer {
-    /// Passes if the caller may use this scope.
-    ///
-    /// # Errors
-    /// 403.
-    pub(crate) fn require(&self, scope: &str) -> Result<(), Problem> {
-        self.caller.require(scope)
-    }
-
+impl<A: Action> Writer<A> {
     /// Carries a write out, or replays its answer.
     ///
     /// # Errors
@@ -140,9 +133,9 @@ impl Writer {
 
     async fn claim(&self, gateway: &Gateway, body_hash: BodyHash) -> Result<Standing, Problem> {
         let Some(key) = &self.key else { return Ok(Standing::Ours(None)) };
-        let Caller { tenant, user, .. } = &self.caller;
+        let Caller { tenant, id: caller, .. } = &*self.caller;
         // The client's part comes last, so that no two scopes give one id.
-        let id = format!("{tenant}:{user}:{}:{}", self.route, key.as_str());
+        let id = format!("{tenant}:{caller}:{}:{}", self.route, key.as_str());
         let store = &gateway.app.billing.store;
         match store.claim_idempotency_key(tenant, &id, &body_hash.to_string(), gateway.app.clock.now()).await? {
             Claim::Ours(claim) => Ok(Standing::Ours(Some(claim))),
@@ -209,7 +202,7 @@ impl Writer {
     fn actor(&self) -> Actor {
         Actor {
             tenant: self.caller.tenant.clone(),
-            id: self.caller.user.clone(),
+            id: self.caller.id.clone(),
             request_id: Some(self.request_id.to_string()),
         }
     }

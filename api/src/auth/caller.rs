@@ -1,20 +1,17 @@
 //! The verified caller of a request: the only source of the tenant anywhere.
 //!
-//! Owns the way from the Authorization header to a caller, and the problems on it. What a caller
-//! may do with which object is decided by the use cases.
+//! Owns the way from the Authorization header to a bearer token, and the problems on it. What a caller may do is
+//! [`crate::access`]'s, which objects it reaches [`crate::reach`]'s.
 
 use std::sync::Arc;
 
-use axum::{
-    extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
-};
+use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 
 use super::{
     jwks_client::{JwksClient, VerifyError},
     role::{Role, Scopes},
-    tokens::{Claims, Grant, TokenError, Verifier},
+    tokens::{Claims, TokenError, Verifier},
 };
 use crate::http::problem::Problem;
 
@@ -28,76 +25,65 @@ pub enum AccessTokens {
 }
 
 impl AccessTokens {
-    async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, VerifyError> {
-        match self {
-            Self::Local(verifier) => Ok(verifier.verify(token, now)?),
+    /// Checks a token at the instant `now`.
+    ///
+    /// # Errors
+    /// 401; 503 when the keys are away.
+    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Problem> {
+        let claims = match self {
+            Self::Local(verifier) => verifier.verify(token, now).map_err(VerifyError::from),
             Self::Remote(client) => client.verify(token, now).await,
-        }
+        };
+        claims.map_err(refused)
     }
 }
 
 /// A router's state that can tell who is calling. Implemented by the gateway and the auth service.
 pub trait Authenticates: Send + Sync {
-    /// How tokens are checked.
-    fn access_tokens(&self) -> &AccessTokens;
-
-    /// The wall clock; the one of the test clocks never decides about tokens.
-    fn now(&self) -> Timestamp;
+    /// Who brings this bearer token. Errors: 401; 503 when it cannot be told.
+    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Caller, Problem>> + Send;
 }
 
 impl<T: Authenticates> Authenticates for Arc<T> {
-    fn access_tokens(&self) -> &AccessTokens {
-        T::access_tokens(self)
-    }
-
-    fn now(&self) -> Timestamp {
-        T::now(self)
+    fn authenticate(&self, token: &str) -> impl Future<Output = Result<Caller, Problem>> + Send {
+        T::authenticate(self, token)
     }
 }
 
-/// Who is calling, verified. Rejections: 401, and 503 when it cannot be told.
+/// Which of its tenant's objects a caller reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All of them.
+    Tenant,
+    /// Those of the customer that it is.
+    Customer(String),
+}
+
+/// Who is calling, verified. What it may do is asked by [`crate::access`], which alone hands callers out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// `ten_...`
     pub tenant: String,
-    /// `usr_...`
-    pub user: String,
-    /// The user's role in the tenant.
-    pub role: Role,
-    /// What the token may be used for.
+    /// `usr_...`, or `key_...` of an API key.
+    pub id: String,
+    /// The user's role in the tenant; an API key has none.
+    pub role: Option<Role>,
+    /// What the token or key may be used for.
     pub scopes: Scopes,
+    /// Which objects it reaches.
+    pub reach: Reach,
 }
 
 impl Caller {
-    /// Passes if the token may be used for this scope.
+    /// The caller of a request with these headers.
     ///
     /// # Errors
-    /// 403 `missing_scope`.
-    pub fn require(&self, scope: &str) -> Result<(), Problem> {
-        if self.scopes.contains(scope) {
-            return Ok(());
-        }
-        Err(Problem::forbidden("missing_scope", format!("the scope {scope} is required")))
-    }
-}
-
-impl From<Grant> for Caller {
-    fn from(grant: Grant) -> Self {
-        let Grant { user, tenant, role, scopes } = grant;
-        Self { tenant, user, role, scopes }
-    }
-}
-
-impl<S: Authenticates> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let token = bearer_token(&parts.headers)?;
-        let claims = state.access_tokens().verify(token, state.now()).await.map_err(refused)?;
-        let caller = Self::from(claims.grant());
+    /// 401; 503 when it cannot be told.
+    pub(crate) async fn of_request(headers: &HeaderMap, state: &impl Authenticates) -> Result<Self, Problem> {
+        let caller = state.authenticate(bearer_token(headers)?).await?;
         // Every log line of the request names the tenant from here on.
         let span = tracing::Span::current();
-        span.record("tenant", &caller.tenant).record("user", &caller.user);
+        span.record("tenant", &caller.tenant).record("user", &caller.id);
         Ok(caller)
     }
 }

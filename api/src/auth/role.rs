@@ -74,6 +74,13 @@ impl Scopes {
     }
 }
 
+/// The union of some scopes.
+impl<'a> FromIterator<&'a str> for Scopes {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(scopes: I) -> Self {
+        Self(scopes.into_iter().map(str::to_owned).collect())
+    }
+}
+
 impl FromStr for Scopes {
     type Err = InvalidScopes;
 

@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 
 use super::{AuthService, AuthState};
 use crate::{
+    access::scopes_of,
     auth::{
         passwords::{NewPassword, Verdict},
         role::Role,
         tokens::Grant,
     },
     http::{json::StrictJson, openapi::PublicWriteProblems, problem::Problem},
-    permissions::scopes_of,
 };
 
 /// Tokens stay out of every cache (RFC 6749, 5.1).
@@ -79,7 +79,7 @@ impl AuthService {
             Problem::internal()
         };
         let role: Role = user.role.parse().map_err(|error| broken(&error))?;
-        let scopes = scopes_of(role).map_err(|error| broken(&error))?;
+        let scopes = scopes_of(role);
         let scope = scopes.to_string();
         let grant = Grant { user: user.id.clone(), tenant: user.tenant.clone(), role, scopes };
         let issued = self.signer.issue(&grant, self.app.clock.now(), self.app.ids.new_id("jti"));

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::AuthState;
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, GetMe},
     http::{
         openapi::ReadProblems,
         problem::Problem,
@@ -93,12 +93,12 @@ impl Account {
 #[utoipa::path(get, path = "/v1/auth/me", tag = "auth", responses((status = 200, body = Me), ReadProblems))]
 pub(super) async fn get_me(
     State(service): State<AuthState>,
-    caller: Caller,
+    caller: Allowed<GetMe>,
     _: StrictQuery<NoFilter>,
 ) -> Result<Json<Me>, Problem> {
     let store = &service.app.billing.store;
     let tenant: Option<store::Tenant> = store.find(&caller.tenant, &caller.tenant).await?;
-    let user: Option<store::User> = store.find(&caller.tenant, &caller.user).await?;
+    let user: Option<store::User> = store.find(&caller.tenant, &caller.id).await?;
     let (Some(tenant), Some(user)) = (tenant, user) else {
         return Err(Problem::refused_credentials("invalid_token", "the token's user is gone"));
     };

@@ -13,20 +13,20 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use app::{App, Shutdown};
 use axum::extract::FromRef;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AuthConfig,
     auth::{
-        caller::{AccessTokens, Authenticates},
+        caller::{AccessTokens, Authenticates, Caller},
         jwks::Jwks,
         passwords::{HashCost, Passwords},
         tokens::{Signer, Verifier},
     },
+    door::Door,
     health::{self, Health},
-    http::{serve::serve, server::assemble},
+    http::{problem::Problem, serve::serve, server::assemble},
     state::realm,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct AuthService {
     /// The document of the keys.
     jwks: Jwks,
     passwords: Passwords,
-    access_tokens: AccessTokens,
+    door: Door,
 }
 
 impl AuthService {
@@ -48,23 +48,20 @@ impl AuthService {
         let pem = config.signing_key(app.config.environment)?;
         let signer = Signer::from_pem(&pem, realm()).context("AUTH_SIGNING_KEY")?;
         let keys = [signer.public_key()];
+        let access_tokens = AccessTokens::Local(Arc::new(Verifier::new(&keys, &realm())));
         Ok(Self {
+            door: Door::new(access_tokens, app.billing.store.clone(), app.clock),
             app,
             signer,
             jwks: Jwks::of(&keys),
             passwords: Passwords::new(HashCost::STANDARD)?,
-            access_tokens: AccessTokens::Local(Arc::new(Verifier::new(&keys, &realm()))),
         })
     }
 }
 
 impl Authenticates for AuthService {
-    fn access_tokens(&self) -> &AccessTokens {
-        &self.access_tokens
-    }
-
-    fn now(&self) -> Timestamp {
-        self.app.clock.now()
+    async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
+        self.door.caller(token).await
     }
 }
 

@@ -227,7 +227,8 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation
     methods.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+/// The operations of a path, to complete them.
+pub(crate) fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let methods = [
         ("get", &mut item.get),
         ("put", &mut item.put),

@@ -35,14 +35,18 @@ use super::{
     serve::serve,
     server::{assemble_within, usage_batch_limit},
 };
+use crate::access::{Allowed, CreateCustomer, ListCustomers};
 use crate::auth::{
-    caller::{AccessTokens, Authenticates, Caller},
+    caller::{AccessTokens, Authenticates, Caller, Reach},
     role::Role,
     tokens::{Grant, Realm, Signer, Verifier, generate_signing_key},
 };
 
 /// Longer than any request of a test takes on a busy machine.
 const PATIENT: Duration = Duration::from_secs(60);
+
+/// All that a caller here can need.
+const BOTH: &str = "customers:read customers:write";
 
 #[derive(Debug, Deserialize, ToSchema)]
 struct NewCustomer {
@@ -63,21 +67,18 @@ struct Shop {
 }
 
 impl Authenticates for Shop {
-    fn access_tokens(&self) -> &AccessTokens {
-        &self.access_tokens
-    }
-
-    fn now(&self) -> Timestamp {
-        self.now
+    async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
+        let Grant { user, tenant, role, scopes } = self.access_tokens.verify(token, self.now).await?.grant();
+        Ok(Caller { tenant, id: user, role: Some(role), scopes, reach: Reach::Tenant })
     }
 }
 
 /// Lists customers.
 #[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageParams),
     responses((status = 200, body = List<Customer>), ReadProblems))]
-async fn list_customers(caller: Caller, query: ListQuery<NoFilter>) -> Json<List<Customer>> {
+async fn list_customers(caller: Allowed<ListCustomers>, query: ListQuery<NoFilter>) -> Json<List<Customer>> {
     let id = format!("{}-{}", caller.tenant, query.page.limit());
-    let customer = Customer { id, name: caller.user };
+    let customer = Customer { id, name: caller.id.clone() };
     Json(List::new("/v1/customers", false, vec![customer]))
 }
 
@@ -85,11 +86,10 @@ async fn list_customers(caller: Caller, query: ListQuery<NoFilter>) -> Json<List
 #[utoipa::path(post, path = "/v1/customers", tag = "customers", request_body = NewCustomer,
     responses((status = 201, body = Customer), WriteProblems))]
 async fn create_customer(
-    caller: Caller,
+    _: Allowed<CreateCustomer>,
     key: Option<IdempotencyKey>,
     body: StrictJson<NewCustomer>,
 ) -> Result<(StatusCode, ETag, Json<Customer>), Problem> {
-    caller.require("customers:write")?;
     let id = key.map_or(body.body_hash.to_string(), |key| key.as_str().to_owned());
     Ok((StatusCode::CREATED, ETag::of_revision(1), Json(Customer { id, name: body.value.name })))
 }
@@ -97,7 +97,7 @@ async fn create_customer(
 /// Deletes a customer.
 #[utoipa::path(delete, path = "/v1/customers/{id}", tag = "customers", params(("id" = String, Path)),
     responses((status = 204), WriteProblems))]
-async fn delete_customer(_: Caller, condition: IfMatch) -> Result<StatusCode, Problem> {
+async fn delete_customer(_: Allowed<CreateCustomer>, condition: IfMatch) -> Result<StatusCode, Problem> {
     condition.check(ETag::of_revision(2)).map(|()| StatusCode::NO_CONTENT)
 }
 
@@ -215,7 +215,7 @@ async fn send(request: RequestBuilder) -> Response {
 async fn a_caller_is_served_with_its_own_tenant() {
     let running = Running::start().await;
     let request = running.request(Method::GET, "/v1/customers?limit=7");
-    let response = send(request.bearer_auth(running.token(""))).await;
+    let response = send(request.bearer_auth(running.token(BOTH))).await;
     assert_eq!(response.status(), 200);
     assert!(response.headers()["request-id"].to_str().expect("an id").starts_with("req_"));
     let expected = json!({
@@ -233,7 +233,7 @@ async fn credentials_that_are_missing_or_bad_are_told_apart() {
     assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"ratchet\"");
     problem(response, 401, "unauthenticated").await;
 
-    let good = running.token("");
+    let good = running.token(BOTH);
     let huge = "x".repeat(1024 * 1024);
     for authorization in [
         "Bearer nonsense".to_owned(),
@@ -316,7 +316,7 @@ async fn bodies_are_limited_by_route() {
 #[tokio::test]
 async fn unknown_parameters_routes_and_methods_are_named() {
     let running = Running::start().await;
-    let list = running.request(Method::GET, "/v1/customers?limt=3").bearer_auth(running.token(""));
+    let list = running.request(Method::GET, "/v1/customers?limt=3").bearer_auth(running.token(BOTH));
     let body = problem(send(list).await, 400, "invalid_query").await;
     assert_eq!(body["errors"][0]["pointer"], "limt");
     problem(send(running.request(Method::GET, "/v1/nothing")).await, 404, "route_not_found").await;
@@ -333,7 +333,7 @@ async fn a_changed_object_is_not_deleted() {
     let running = Running::start().await;
     let delete = |tag: &str| {
         let request = running.request(Method::DELETE, "/v1/customers/cus_1");
-        request.bearer_auth(running.token("")).header("if-match", tag.to_owned())
+        request.bearer_auth(running.token(BOTH)).header("if-match", tag.to_owned())
     };
     problem(send(delete("\"r1\"")).await, 412, "precondition_failed").await;
     problem(send(delete("r2")).await, 400, "invalid_header").await;

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    access::{AdjustBalance, Allowed, GetBalance, ListBalanceEntries},
     acts,
-    auth::caller::Caller,
     http::{
         headers::ETag,
         json::StrictJson,
@@ -134,11 +134,10 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = Balance), ReadProblems))]
 async fn get_balance(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetBalance>,
     Path(id): Path<String>,
 ) -> Result<Json<Balance>, Problem> {
-    caller.require("customers:read")?;
-    let customer: store::Customer = read::find(&gateway, &caller.tenant, ("customer", &id)).await?;
+    let customer: store::Customer = read::find(&gateway, &caller, ("customer", &id)).await?;
     let store::Customer { id: customer, currency, balance_minor, .. } = customer;
     Ok(Json(Balance { object: "balance", customer, currency, balance_minor }))
 }
@@ -148,15 +147,14 @@ async fn get_balance(
     params(("id" = String, Path), PageParams), responses((status = 200, body = List<BalanceEntry>), ReadProblems))]
 async fn list_balance_entries(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListBalanceEntries>,
     Path(id): Path<String>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<BalanceEntry>>, Problem> {
-    caller.require("customers:read")?;
-    let customer: store::Customer = read::find(&gateway, &caller.tenant, ("customer", &id)).await?;
+    let customer: store::Customer = read::find(&gateway, &caller, ("customer", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let filter = ListFilter::default().field("customer", Some(customer.id));
-    let page = read::page(&gateway, &caller.tenant, &query.page, filter).await?;
+    let page = read::page(&gateway, &caller, &query.page, filter).await?;
     let rows = page.data.into_iter().map(|entry| BalanceEntry::of(entry, livemode)).collect();
     Ok(Json(List::new(&format!("/v1/customers/{id}/balance_entries"), page.has_more, rows)))
 }
@@ -167,11 +165,10 @@ async fn list_balance_entries(
     responses((status = 201, body = BalanceEntry), WriteProblems))]
 async fn adjust_balance(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<AdjustBalance>,
     Path(id): Path<String>,
     body: StrictJson<AdjustmentRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("customers:write")?;
     let AdjustmentRequest { amount_minor, reason } = body.value;
     let adjustment = BalanceAdjustment { amount_minor, reason: acts::reason(reason)? };
     writer.run(&gateway, (body.body_hash, Adjustment { customer: id, adjustment })).await

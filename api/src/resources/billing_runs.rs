@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateBillingRun, GetBillingRun, ListBillingRuns},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -203,10 +203,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 202, body = BillingRun), WriteProblems))]
 async fn create_billing_run(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateBillingRun>,
     body: StrictJson<BillingRunRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("billing_runs:write")?;
     let as_of = body.value.as_of.map(|at| at.0);
     let creation = Creation { id: gateway.app.ids.new_id("run"), as_of };
     writer.run(&gateway, (body.body_hash, creation)).await
@@ -217,12 +216,11 @@ async fn create_billing_run(
     responses((status = 200, body = List<BillingRun>), ReadProblems))]
 async fn list_billing_runs(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListBillingRuns>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<BillingRun>>, Problem> {
-    caller.require("billing_runs:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let mut rows = Vec::with_capacity(page.data.len());
     for run in page.data {
         rows.push(watch(&gateway, run, livemode).await?);
@@ -235,11 +233,10 @@ async fn list_billing_runs(
     responses((status = 200, body = BillingRun), ReadProblems))]
 async fn get_billing_run(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetBillingRun>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<BillingRun>), Problem> {
-    caller.require("billing_runs:read")?;
-    let run: store::BillingRun = read::find(&gateway, &caller.tenant, ("billing_run", &id)).await?;
+    let run: store::BillingRun = read::find(&gateway, &caller, ("billing_run", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let etag = ETag::of_revision(run.revision);
     Ok((etag, Json(watch(&gateway, run, livemode).await?)))

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateCoupon, GetCoupon, ListCoupons},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -119,10 +119,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Coupon), WriteProblems))]
 async fn create_coupon(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateCoupon>,
     body: StrictJson<CouponSpec>,
 ) -> Result<Response, Problem> {
-    writer.require("coupons:write")?;
     let coupon = ValidCoupon::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
     let creation = Creation { id: gateway.app.ids.new_id("cpn"), coupon };
     writer.run(&gateway, (body.body_hash, creation)).await
@@ -133,12 +132,11 @@ async fn create_coupon(
     responses((status = 200, body = List<Coupon>), ReadProblems))]
 async fn list_coupons(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListCoupons>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Coupon>>, Problem> {
-    caller.require("coupons:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|coupon| Coupon::of(coupon, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -148,11 +146,10 @@ async fn list_coupons(
     responses((status = 200, body = Coupon), ReadProblems))]
 async fn get_coupon(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetCoupon>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Coupon>), Problem> {
-    caller.require("coupons:read")?;
-    let coupon: CouponRecord = read::find(&gateway, &caller.tenant, ("coupon", &id)).await?;
+    let coupon: CouponRecord = read::find(&gateway, &caller, ("coupon", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(coupon.revision), Json(Coupon::of(coupon, livemode))))
 }

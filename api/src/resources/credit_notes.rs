@@ -16,8 +16,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::refused;
 use crate::{
+    access::{Allowed, CreateCreditNote, GetCreditNote, ListCreditNotes},
     acts,
-    auth::caller::Caller,
     http::{
         headers::ETag,
         json::StrictJson,
@@ -216,10 +216,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = CreditNote), WriteProblems))]
 async fn create_credit_note(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateCreditNote>,
     body: StrictJson<CreditNoteRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("invoices:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("cn"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
@@ -229,14 +228,13 @@ async fn create_credit_note(
     responses((status = 200, body = List<CreditNote>), ReadProblems))]
 async fn list_credit_notes(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListCreditNotes>,
     query: ListQuery<CreditNoteFilter>,
 ) -> Result<Json<List<CreditNote>>, Problem> {
-    caller.require("invoices:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let CreditNoteFilter { invoice, customer } = query.filter;
     let filter = ListFilter::default().field("invoice", invoice).field("customer", customer);
-    let page = read::page(&gateway, &caller.tenant, &query.page, filter).await?;
+    let page = read::page(&gateway, &caller, &query.page, filter).await?;
     let rows = page.data.into_iter().map(|record| CreditNote::of(record, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -246,11 +244,10 @@ async fn list_credit_notes(
     responses((status = 200, body = CreditNote), ReadProblems))]
 async fn get_credit_note(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetCreditNote>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<CreditNote>), Problem> {
-    caller.require("invoices:read")?;
-    let record: CreditNoteRecord = read::find(&gateway, &caller.tenant, ("credit_note", &id)).await?;
+    let record: CreditNoteRecord = read::find(&gateway, &caller, ("credit_note", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(record.revision), Json(CreditNote::of(record, livemode))))
 }

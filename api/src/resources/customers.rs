@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::{self, Metadata};
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateCustomer, GetCustomer, ListCustomers},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -206,10 +206,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Customer), WriteProblems))]
 async fn create_customer(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateCustomer>,
     body: StrictJson<CustomerRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("customers:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
@@ -219,12 +218,11 @@ async fn create_customer(
     responses((status = 200, body = List<Customer>), ReadProblems))]
 async fn list_customers(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListCustomers>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Customer>>, Problem> {
-    caller.require("customers:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|customer| Customer::of(customer, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -234,11 +232,10 @@ async fn list_customers(
     responses((status = 200, body = Customer), ReadProblems))]
 async fn get_customer(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetCustomer>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Customer>), Problem> {
-    caller.require("customers:read")?;
-    let customer: store::Customer = read::find(&gateway, &caller.tenant, ("customer", &id)).await?;
+    let customer: store::Customer = read::find(&gateway, &caller, ("customer", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(customer.revision), Json(Customer::of(customer, livemode))))
 }

@@ -18,8 +18,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
+    access::{
+        Allowed, DiscardDeadLetter, EditDeadLetter, GetDeadLetter, GroupDeadLetters, ListDeadLetters, RetryDeadLetter,
+    },
     acts::{self, About, Act, Acting, refusal_at},
-    auth::caller::Caller,
     http::{
         headers::{ETag, IfMatch},
         json::StrictJson,
@@ -260,10 +262,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = List<DeadLetter>), ReadProblems))]
 async fn list_dead_letters(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListDeadLetters>,
     query: ListQuery<DeadLetterFilter>,
 ) -> Result<Json<List<DeadLetter>>, Problem> {
-    caller.require("operations:read")?;
     let queue = &gateway.app.billing.queue;
     let (names, filter) = query.filter.resolve(queue, &caller.tenant)?;
     let before = match query.page.cursor() {
@@ -306,10 +307,9 @@ async fn position(queue: &QueueClient, tenant: &str, id: &str) -> Result<DeadCur
     responses((status = 200, body = List<DeadLetterGroup>), ReadProblems))]
 async fn group_dead_letters(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<GroupDeadLetters>,
     query: ListQuery<DeadLetterFilter>,
 ) -> Result<Json<List<DeadLetterGroup>>, Problem> {
-    caller.require("operations:read")?;
     let not_continued = |name| invalid(name, "unknown_parameter", "groups are not continued; filter them");
     match query.page.cursor() {
         Cursor::Newest => {}
@@ -335,10 +335,9 @@ async fn group_dead_letters(
     responses((status = 200, body = DeadLetter), ReadProblems))]
 async fn get_dead_letter(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetDeadLetter>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<DeadLetter>), Problem> {
-    caller.require("operations:read")?;
     let letter = find(&gateway.app.billing.queue, &caller.tenant, &id).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let letter = DeadLetter::of_tenant(letter, livemode);
@@ -352,10 +351,9 @@ async fn edit_dead_letter(
     State(gateway): State<GatewayState>,
     Path(id): Path<String>,
     condition: IfMatch,
-    writer: Writer,
+    writer: Writer<EditDeadLetter>,
     body: StrictJson<EditRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let EditRequest { payload, reason } = body.value;
     let editing = Editing { id, payload, reason: acts::reason(reason)?, condition };
     let edited = acts::carry_out(&gateway, writer, (body.body_hash, editing)).await;
@@ -368,10 +366,9 @@ async fn edit_dead_letter(
 async fn retry_dead_letter(
     State(gateway): State<GatewayState>,
     Path(id): Path<String>,
-    writer: Writer,
+    writer: Writer<RetryDeadLetter>,
     body: StrictJson<RetryRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let retrying = Retrying { id, reason: acts::optional_reason(body.value.reason)? };
     acts::carry_out(&gateway, writer, (body.body_hash, retrying)).await
 }
@@ -382,10 +379,9 @@ async fn retry_dead_letter(
 async fn discard_dead_letter(
     State(gateway): State<GatewayState>,
     Path(id): Path<String>,
-    writer: Writer,
+    writer: Writer<DiscardDeadLetter>,
     body: StrictJson<DiscardRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let discarding = Discarding { id, reason: acts::reason(body.value.reason)? };
     acts::carry_out(&gateway, writer, (body.body_hash, discarding)).await
 }

@@ -8,6 +8,7 @@ use billing::{BillingError, jobs::queues};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    access::GetJob,
     http::{openapi::ReadProblems, problem::Problem},
     read::{self, Reader},
     shown::{JOB_PREFIX, Job},
@@ -24,10 +25,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = Job), ReadProblems))]
 async fn get_job(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetJob>,
     Path(id): Path<String>,
 ) -> Result<Json<Job>, Problem> {
-    caller.require("operations:read")?;
     let missing = || Problem::absent("no such job; one that is finished leaves nothing behind");
     let id = id.strip_prefix(JOB_PREFIX).ok_or_else(missing)?;
     let queue = &gateway.app.billing.queue;

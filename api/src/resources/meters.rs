@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::plan_body::MeterBody;
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateMeter, GetMeter, ListMeters},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -88,10 +88,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Meter), WriteProblems))]
 async fn create_meter(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateMeter>,
     body: StrictJson<MeterSpec>,
 ) -> Result<Response, Problem> {
-    writer.require("meters:write")?;
     let meter = ValidMeter::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
     let creation = Creation { id: gateway.app.ids.new_id("mtr"), meter };
     writer.run(&gateway, (body.body_hash, creation)).await
@@ -102,12 +101,11 @@ async fn create_meter(
     responses((status = 200, body = List<Meter>), ReadProblems))]
 async fn list_meters(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListMeters>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Meter>>, Problem> {
-    caller.require("meters:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|meter| Meter::of(meter, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -117,11 +115,10 @@ async fn list_meters(
     responses((status = 200, body = Meter), ReadProblems))]
 async fn get_meter(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetMeter>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Meter>), Problem> {
-    caller.require("meters:read")?;
-    let meter: MeterRecord = read::find(&gateway, &caller.tenant, ("meter", &id)).await?;
+    let meter: MeterRecord = read::find(&gateway, &caller, ("meter", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(meter.revision), Json(Meter::of(meter, livemode))))
 }

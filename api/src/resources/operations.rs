@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
-    auth::caller::Caller,
+    access::{Action, Allowed, DiscardDeadLetters, GetOperation, ListOperations, RetryDeadLetters},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -237,7 +237,7 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     WriteProblems))]
 async fn retry_dead_letters(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<RetryDeadLetters>,
     body: StrictJson<OperationRequest>,
 ) -> Result<Response, Problem> {
     start(&gateway, writer, OperationKind::RetryDeadLetters, body).await
@@ -249,19 +249,18 @@ async fn retry_dead_letters(
     WriteProblems))]
 async fn discard_dead_letters(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<DiscardDeadLetters>,
     body: StrictJson<OperationRequest>,
 ) -> Result<Response, Problem> {
     start(&gateway, writer, OperationKind::DiscardDeadLetters, body).await
 }
 
-async fn start(
+async fn start<A: Action>(
     gateway: &GatewayState,
-    writer: Writer,
+    writer: Writer<A>,
     kind: OperationKind,
     body: StrictJson<OperationRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let OperationRequest { filter, reason, dry_run, pace } = body.value;
     let id = gateway.app.ids.new_id("op");
     let new = NewOperation { id, kind, filter: filter.into_store(), reason, pace };
@@ -277,12 +276,11 @@ async fn start(
     responses((status = 200, body = List<Operation>), ReadProblems))]
 async fn list_operations(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListOperations>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Operation>>, Problem> {
-    caller.require("operations:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|operation| Operation::of(operation, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -292,11 +290,10 @@ async fn list_operations(
     responses((status = 200, body = Operation), ReadProblems))]
 async fn get_operation(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetOperation>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Operation>), Problem> {
-    caller.require("operations:read")?;
-    let operation: store::Operation = read::find(&gateway, &caller.tenant, ("operation", &id)).await?;
+    let operation: store::Operation = read::find(&gateway, &caller, ("operation", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(operation.revision), Json(Operation::of(operation, livemode))))
 }

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, GetPayment, ListPayments},
     http::{
         headers::ETag,
         openapi::ReadProblems,
@@ -130,15 +130,14 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = List<Payment>), ReadProblems))]
 async fn list_payments(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListPayments>,
     query: ListQuery<PaymentFilter>,
 ) -> Result<Json<List<Payment>>, Problem> {
-    caller.require("payments:read")?;
     let PaymentFilter { invoice, status } = query.filter;
     let status = status.map(|status| status.as_str().to_owned());
     let filter = ListFilter::default().field("invoice", invoice).field("state", status);
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, filter).await?;
+    let page = read::page(&gateway, &caller, &query.page, filter).await?;
     let rows = page.data.into_iter().map(|attempt| Payment::of(attempt, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -148,11 +147,10 @@ async fn list_payments(
     responses((status = 200, body = Payment), ReadProblems))]
 async fn get_payment(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetPayment>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Payment>), Problem> {
-    caller.require("payments:read")?;
-    let attempt: PaymentAttempt = read::find(&gateway, &caller.tenant, ("payment", &id)).await?;
+    let attempt: PaymentAttempt = read::find(&gateway, &caller, ("payment", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(attempt.revision), Json(Payment::of(attempt, livemode))))
 }

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::plan_body::PlanBody;
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreatePlan, GetPlan, ListPlans},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -91,10 +91,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Plan), WriteProblems))]
 async fn create_plan(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreatePlan>,
     body: StrictJson<PlanSpec>,
 ) -> Result<Response, Problem> {
-    writer.require("plans:write")?;
     let plan = ValidPlan::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
     let creation = Creation { id: gateway.app.ids.new_id("pln"), plan };
     writer.run(&gateway, (body.body_hash, creation)).await
@@ -105,12 +104,11 @@ async fn create_plan(
     responses((status = 200, body = List<Plan>), ReadProblems))]
 async fn list_plans(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListPlans>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Plan>>, Problem> {
-    caller.require("plans:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|plan| Plan::of(plan, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -120,11 +118,10 @@ async fn list_plans(
     responses((status = 200, body = Plan), ReadProblems))]
 async fn get_plan(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetPlan>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Plan>), Problem> {
-    caller.require("plans:read")?;
-    let plan: PlanVersion = read::find(&gateway, &caller.tenant, ("plan", &id)).await?;
+    let plan: PlanVersion = read::find(&gateway, &caller, ("plan", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(plan.revision), Json(Plan::of(plan, livemode))))
 }

@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::refused;
 use crate::{
+    access::{GetQueue, LimitQueue, ListQueues, PauseQueue, ResumeQueue},
     acts::{self, About, Act, Acting, refusal_at},
     http::{
         json::StrictJson,
@@ -216,11 +217,7 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
 /// Lists the queues, in the order in which work flows through them.
 #[utoipa::path(get, path = "/v1/queues", tag = "operations",
     responses((status = 200, body = List<Queue>), ReadProblems))]
-async fn list_queues(
-    State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
-) -> Result<Json<List<Queue>>, Problem> {
-    caller.require("operations:read")?;
+async fn list_queues(State(gateway): State<GatewayState>, _: Reader<ListQueues>) -> Result<Json<List<Queue>>, Problem> {
     let queue = &gateway.app.billing.queue;
     let mut rows = Vec::new();
     for name in queues::partitions(queue, None) {
@@ -236,10 +233,9 @@ async fn list_queues(
     responses((status = 200, body = QueueDetail), ReadProblems))]
 async fn get_queue(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    _: Reader<GetQueue>,
     Path(name): Path<String>,
 ) -> Result<Json<QueueDetail>, Problem> {
-    caller.require("operations:read")?;
     let queue = &gateway.app.billing.queue;
     if !queues::partitions(queue, None).contains(&name) {
         return Err(Problem::not_found("queue"));
@@ -253,10 +249,9 @@ async fn get_queue(
 async fn pause_queue(
     State(gateway): State<GatewayState>,
     Path(name): Path<String>,
-    writer: Writer,
+    writer: Writer<PauseQueue>,
     body: StrictJson<PauseRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let PauseRequest { reason, job } = body.value;
     let pausing = Pausing { queue: named(&name)?, job, reason: acts::reason(reason)? };
     acts::carry_out(&gateway, writer, (body.body_hash, pausing)).await
@@ -268,10 +263,9 @@ async fn pause_queue(
 async fn resume_queue(
     State(gateway): State<GatewayState>,
     Path(name): Path<String>,
-    writer: Writer,
+    writer: Writer<ResumeQueue>,
     body: StrictJson<ResumeRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let resuming = Resuming { queue: named(&name)?, job: body.value.job };
     acts::carry_out(&gateway, writer, (body.body_hash, resuming)).await
 }
@@ -282,10 +276,9 @@ async fn resume_queue(
 async fn limit_queue(
     State(gateway): State<GatewayState>,
     Path(name): Path<String>,
-    writer: Writer,
+    writer: Writer<LimitQueue>,
     body: StrictJson<LimitRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("operations:write")?;
     let LimitRequest { key, concurrency, rate } = body.value;
     let asked = json!({ "key": key, "concurrency": concurrency, "rate": rate });
     let rate = rate.map(RateRequest::rate).transpose()?;

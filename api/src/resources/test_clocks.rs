@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateTestClock, GetTestClock, ListTestClocks},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -92,10 +92,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = TestClock), WriteProblems))]
 async fn create_test_clock(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateTestClock>,
     body: StrictJson<TestClockRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("test_clocks:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("clk"), now: body.value.now.0 };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
@@ -105,12 +104,11 @@ async fn create_test_clock(
     responses((status = 200, body = List<TestClock>), ReadProblems))]
 async fn list_test_clocks(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListTestClocks>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<TestClock>>, Problem> {
-    caller.require("test_clocks:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, ListFilter::default()).await?;
+    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
     let rows = page.data.into_iter().map(|clock| TestClock::of(clock, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -120,11 +118,10 @@ async fn list_test_clocks(
     responses((status = 200, body = TestClock), ReadProblems))]
 async fn get_test_clock(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetTestClock>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<TestClock>), Problem> {
-    caller.require("test_clocks:read")?;
-    let clock: store::TestClock = read::find(&gateway, &caller.tenant, ("test_clock", &id)).await?;
+    let clock: store::TestClock = read::find(&gateway, &caller, ("test_clock", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(clock.revision), Json(TestClock::of(clock, livemode))))
 }

@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
+    access::ReportUsage,
     http::{
         headers::ETag,
         json::{StrictJson, decode_part},
@@ -223,10 +224,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 202, body = UsageReceipt), WriteProblems))]
 async fn report_usage(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<ReportUsage>,
     body: StrictJson<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    writer.require("usage:write")?;
     let report = Report::of(events(body.value)?);
     writer.run(&gateway, (body.body_hash, report)).await
 }

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::{self, Instant};
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateWallet, GetWallet, ListWallets},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -170,10 +170,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Wallet), WriteProblems))]
 async fn create_wallet(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateWallet>,
     body: StrictJson<WalletRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("customers:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("wal"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
@@ -183,13 +182,12 @@ async fn create_wallet(
     responses((status = 200, body = List<Wallet>), ReadProblems))]
 async fn list_wallets(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListWallets>,
     query: ListQuery<WalletFilter>,
 ) -> Result<Json<List<Wallet>>, Problem> {
-    caller.require("customers:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let filter = ListFilter::default().field("customer", query.filter.customer);
-    let page = read::page(&gateway, &caller.tenant, &query.page, filter).await?;
+    let page = read::page(&gateway, &caller, &query.page, filter).await?;
     let rows = page.data.into_iter().map(|record| Wallet::of(record, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -199,11 +197,10 @@ async fn list_wallets(
     responses((status = 200, body = Wallet), ReadProblems))]
 async fn get_wallet(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetWallet>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Wallet>), Problem> {
-    caller.require("customers:read")?;
-    let record: WalletRecord = read::find(&gateway, &caller.tenant, ("wallet", &id)).await?;
+    let record: WalletRecord = read::find(&gateway, &caller, ("wallet", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(record.revision), Json(Wallet::of(record, livemode))))
 }

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::harness::{Answer, Platform};
-
-fn document() -> Value {
-    serde_json::from_str(&api::openapi_json().expect("a document")).expect("JSON")
-}
+use crate::{
+    contract::document,
+    harness::{Answer, Platform},
+};
 
 #[test]
 fn every_operation_says_all_there_is_to_say() {
     let text = api::openapi_json().expect("a document");
     let document: utoipa::openapi::OpenApi = serde_json::from_str(&text).expect("an OpenAPI document");
     assert_eq!(api::http::openapi::gaps(&document), Vec::<String>::new());
+    assert_eq!(api::access::gaps(&document), Vec::<String>::new());
     assert!(document.paths.paths.len() > 20);
 }
 

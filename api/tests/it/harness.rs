@@ -4,8 +4,14 @@
 
 use std::collections::BTreeMap;
 
+use api::auth::{
+    role::Role,
+    tokens::{Grant, Realm, Signer, generate_signing_key},
+};
 use app::{App, AppConfig, Environment, LogFormat, Shutdown};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use ring::rand::SystemRandom;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use services::{DataFolder, External, Stack};
 use store::{ListFilter, PageRequest, Record};
@@ -21,6 +27,7 @@ pub(crate) struct Platform {
     pub api: String,
     pub auth: String,
     pub http: reqwest::Client,
+    signer: Signer,
     pub auth_shutdown: Shutdown,
     pub auth_server: JoinHandle<anyhow::Result<()>>,
     _at_the_end: DropGuard,
@@ -28,7 +35,7 @@ pub(crate) struct Platform {
     _folder: TempDir,
 }
 
-/// A signed-in user of a tenant of its own.
+/// A signed-in user of a tenant.
 pub(crate) struct Client<'a> {
     pub platform: &'a Platform,
     pub tenant: String,
@@ -93,8 +100,14 @@ impl Platform {
         let (api_listener, api) = listen().await;
         let (auth_listener, auth) = listen().await;
         let (shutdown, auth_shutdown) = (Shutdown::new(), Shutdown::new());
-        let auth_config =
-            api::AuthConfig { auth_listen: auth.clone(), auth_signing_key: None, auth_signing_key_file: None };
+        let key = generate_signing_key(&SystemRandom::new()).expect("a key");
+        let realm = Realm { issuer: "ratchet-auth".to_owned(), audience: "ratchet-api".to_owned() };
+        let signer = Signer::from_pem(&key, realm).expect("a signer");
+        let auth_config = api::AuthConfig {
+            auth_listen: auth.clone(),
+            auth_signing_key: Some(key.expose_secret().parse().expect("any text is a secret")),
+            auth_signing_key_file: None,
+        };
         let api_config = api::ApiConfig { api_listen: api.clone(), auth_url: auth.clone() };
         let auth_server = tokio::spawn(api::run_auth(auth_listener, app.clone(), auth_config, auth_shutdown.clone()));
         tokio::spawn(api::run(api_listener, app.clone(), api_config, shutdown.clone()));
@@ -103,6 +116,7 @@ impl Platform {
             api,
             auth,
             http: reqwest::Client::new(),
+            signer,
             auth_shutdown,
             auth_server,
             _at_the_end: shutdown.drop_guard(),
@@ -129,6 +143,39 @@ impl Platform {
         Answer::of(self.request(Method::POST, "/v1/auth/login").json(&body)).await
     }
 
+    /// Another user of a client's tenant, of this role; a customer's is the customer of this id.
+    pub(crate) async fn member(&self, client: &Client<'_>, (role, customer): (Role, Option<&str>)) -> Client<'_> {
+        let id = self.app.ids.new_id("usr");
+        let user = store::User {
+            id: id.clone(),
+            tenant: client.tenant.clone(),
+            revision: 1,
+            created: self.app.clock.now(),
+            name: role.as_str().to_owned(),
+            email: format!("{id}@acme.example"),
+            password_hash: String::new(),
+            role: role.as_str().to_owned(),
+            customer: customer.map(ToOwned::to_owned),
+        };
+        let mut unit = store::UnitOfWork::default();
+        unit.insert(&user).expect("a document");
+        self.app.billing.store.commit(unit).await.expect("a commit");
+        let token = self.token(&user, &api::access::scopes_of(role).to_string());
+        Client { platform: self, tenant: user.tenant, token }
+    }
+
+    /// A token for a user that is good for these scopes alone.
+    pub(crate) fn token(&self, user: &store::User, scopes: &str) -> String {
+        let grant = Grant {
+            user: user.id.clone(),
+            tenant: user.tenant.clone(),
+            role: user.role.parse().expect("a role"),
+            scopes: scopes.parse().expect("scopes"),
+        };
+        let issued = self.signer.issue(&grant, self.app.clock.now(), self.app.ids.new_id("jti"));
+        issued.expect("a token").token.expose_secret().to_owned()
+    }
+
     /// A new tenant and its owner.
     pub(crate) async fn client(&self, name: &str) -> Client<'_> {
         let registered = self.register(name).await.ok();
@@ -137,8 +184,8 @@ impl Platform {
         Client { platform: self, tenant: text(&registered["tenant"]["id"]), token: text(&session["access_token"]) }
     }
 
-    /// Ids of everything that a tenant has in the database, by collection.
-    pub(crate) async fn traces(&self, tenant: &str) -> BTreeMap<&'static str, Vec<String>> {
+    /// Everything that a tenant has in the database, by collection.
+    pub(crate) async fn traces(&self, tenant: &str) -> BTreeMap<&'static str, Vec<Value>> {
         let mut traces = BTreeMap::new();
         self.trace::<store::Customer>(tenant, &mut traces).await;
         self.trace::<store::BalanceEntry>(tenant, &mut traces).await;
@@ -152,6 +199,7 @@ impl Platform {
         self.trace::<store::Invoice>(tenant, &mut traces).await;
         self.trace::<store::PaymentAttempt>(tenant, &mut traces).await;
         self.trace::<store::BillingRun>(tenant, &mut traces).await;
+        self.trace::<store::Operation>(tenant, &mut traces).await;
         self.trace::<store::TestClock>(tenant, &mut traces).await;
         self.trace::<store::IdempotencyKey>(tenant, &mut traces).await;
         self.trace::<store::AuditEntry>(tenant, &mut traces).await;
@@ -161,11 +209,11 @@ impl Platform {
         traces
     }
 
-    async fn trace<R: Record>(&self, tenant: &str, traces: &mut BTreeMap<&'static str, Vec<String>>) {
+    async fn trace<R: Record>(&self, tenant: &str, traces: &mut BTreeMap<&'static str, Vec<Value>>) {
         let all = PageRequest { limit: 1_000, starting_after: None, ending_before: None };
         let page = self.app.billing.store.list::<R>(tenant, ListFilter::default(), &all).await.expect("a list");
         let rows = page.expect("no cursor").data;
-        traces.insert(R::COLLECTION, rows.iter().map(|row| row.id().to_owned()).collect());
+        traces.insert(R::COLLECTION, rows.iter().map(|row| serde_json::to_value(row).expect("JSON")).collect());
     }
 }
 

@@ -1,9 +1,11 @@
 //! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
 
+mod access;
 mod bad_input;
 mod balances;
 mod billing;
 mod catalogue;
+mod contract;
 mod credit_notes;
 mod dead_letters;
 mod document;
@@ -19,3 +21,5 @@ mod subscription_outlook;
 mod usage;
 mod wallets;
 mod work;
+mod world;
+mod writes;

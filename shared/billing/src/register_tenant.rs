@@ -54,6 +54,7 @@ pub async fn register_tenant(
         email: new.email,
         password_hash: new.password_hash,
         role: "owner".to_owned(),
+        customer: None,
     };
     let actor = Actor { tenant: tenant.id.clone(), id: user.id.clone(), request_id };
     let mut unit = UnitOfWork::default();

@@ -29,17 +29,28 @@ pub struct Page<R> {
     pub has_more: bool,
 }
 
-/// Which rows of a list are wanted: equality on named fields.
+/// Which rows of a list are wanted: equality on named fields, within what whoever asks may see.
 #[derive(Clone, Debug, Default)]
-pub struct ListFilter(Document);
+pub struct ListFilter {
+    wanted: Document,
+    /// Whoever asks sees no other rows, whatever is wanted, and no cursor among them.
+    seen: Document,
+}
 
 impl ListFilter {
     /// Only rows whose `field` has this value, if one is given.
     #[must_use]
     pub fn field(mut self, field: &'static str, value: Option<String>) -> Self {
         if let Some(value) = value {
-            self.0.insert(field, value);
+            self.wanted.insert(field, value);
         }
+        self
+    }
+
+    /// As if there were no rows but those whose `field` names this owner.
+    #[must_use]
+    pub fn owned_by(mut self, field: &'static str, owner: &str) -> Self {
+        self.seen.insert(field, owner);
         self
     }
 }
@@ -51,7 +62,7 @@ struct Position {
 }
 
 impl Store {
-    /// A page of a tenant's objects that match `filter`. A cursor that names no object of the tenant gives `None`.
+    /// A page of a tenant's objects that match `filter`. A cursor that names no object that may be seen gives `None`.
     ///
     /// # Errors
     /// `Unavailable`, or `Corrupt` when a stored document no longer decodes.
@@ -61,12 +72,15 @@ impl Store {
         filter: ListFilter,
         request: &PageRequest,
     ) -> Result<Option<Page<R>>, StoreError> {
-        let ListFilter(mut filter) = filter;
+        let ListFilter { wanted: mut filter, seen } = filter;
         filter.insert("tenant", tenant);
         let backwards = request.ending_before.is_some();
         if let Some(cursor) = request.starting_after.as_ref().or(request.ending_before.as_ref()) {
-            let Some(position) = self.position::<R>(tenant, cursor).await? else { return Ok(None) };
+            let Some(position) = self.position::<R>((tenant, &seen), cursor).await? else { return Ok(None) };
             filter.insert("$or", beyond(position, cursor, backwards));
+        }
+        if !seen.is_empty() {
+            filter.insert("$and", [seen]);
         }
         let order = if backwards { 1 } else { -1 };
         let mut data: Vec<R> = self
@@ -86,13 +100,14 @@ impl Store {
         Ok(Some(Page { data, has_more }))
     }
 
-    async fn position<R: Record>(&self, tenant: &str, id: &str) -> Result<Option<Timestamp>, StoreError> {
-        let found: Option<Position> = self
-            .collection::<R>()
-            .clone_with_type()
-            .find_one(doc! { "_id": id, "tenant": tenant })
-            .projection(doc! { "created": 1 })
-            .await?;
+    async fn position<R: Record>(
+        &self,
+        (tenant, seen): (&str, &Document),
+        id: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let filter = doc! { "_id": id, "tenant": tenant, "$and": [seen] };
+        let found: Option<Position> =
+            self.collection::<R>().clone_with_type().find_one(filter).projection(doc! { "created": 1 }).await?;
         Ok(found.map(|position| position.created))
     }
 }

@@ -21,8 +21,11 @@ pub struct User {
     pub email: String,
     /// PHC string (argon2id).
     pub password_hash: String,
-    /// `owner`; further roles come with user management.
+    /// `owner`, `admin`, `finance`, `support`, `viewer` or `customer`.
     pub role: String,
+    /// Whom a user of the role `customer` is; nobody else has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
 }
 record!(User, "users", revised);
 

@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Invoice;
 use crate::{
+    access::{Action, CreateInvoice, FinalizeInvoice, MarkInvoiceUncollectible, VoidInvoice},
     http::{headers::ETag, json::StrictJson, openapi::WriteProblems, problem::Problem},
     problems::rule_of_spec,
     resources::fields::refused,
@@ -115,7 +116,7 @@ impl Write for Creation {
 
 /// What is done to an invoice that there is.
 #[derive(Clone, Copy)]
-enum Action {
+enum Deed {
     Finalize,
     Void,
     WriteOff,
@@ -123,7 +124,7 @@ enum Action {
 
 struct Step {
     id: String,
-    action: Action,
+    deed: Deed,
 }
 
 impl Write for Step {
@@ -133,10 +134,10 @@ impl Write for Step {
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         let Ground { store, actor, time } = ground;
-        made(match self.action {
-            Action::Finalize => decide_finalization(store, actor, time, &self.id).await?,
-            Action::Void => decide_void(store, actor, time, &self.id).await?,
-            Action::WriteOff => decide_write_off(store, actor, time, &self.id).await?,
+        made(match self.deed {
+            Deed::Finalize => decide_finalization(store, actor, time, &self.id).await?,
+            Deed::Void => decide_void(store, actor, time, &self.id).await?,
+            Deed::WriteOff => decide_write_off(store, actor, time, &self.id).await?,
         })
     }
 
@@ -162,22 +163,20 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Invoice), WriteProblems))]
 pub(super) async fn create_invoice(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateInvoice>,
     body: StrictJson<InvoiceRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("invoices:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("inv"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
 
-async fn act(
+async fn act<A: Action>(
     gateway: &GatewayState,
-    writer: Writer,
+    writer: Writer<A>,
     (id, body): (String, StrictJson<NoBody>),
-    action: Action,
+    deed: Deed,
 ) -> Result<Response, Problem> {
-    writer.require("invoices:write")?;
-    writer.run(gateway, (body.body_hash, Step { id, action })).await
+    writer.run(gateway, (body.body_hash, Step { id, deed })).await
 }
 
 /// Finalises a draft before its grace period is over.
@@ -185,11 +184,11 @@ async fn act(
     request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
 async fn finalize_invoice(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<FinalizeInvoice>,
     Path(id): Path<String>,
     body: StrictJson<NoBody>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body), Action::Finalize).await
+    act(&gateway, writer, (id, body), Deed::Finalize).await
 }
 
 /// Voids an open invoice: wallets and balance get back what they paid, and nothing is collected any more.
@@ -197,11 +196,11 @@ async fn finalize_invoice(
     request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
 async fn void_invoice(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<VoidInvoice>,
     Path(id): Path<String>,
     body: StrictJson<NoBody>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body), Action::Void).await
+    act(&gateway, writer, (id, body), Deed::Void).await
 }
 
 /// Writes an open invoice off.
@@ -209,9 +208,9 @@ async fn void_invoice(
     request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
 async fn mark_invoice_uncollectible(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<MarkInvoiceUncollectible>,
     Path(id): Path<String>,
     body: StrictJson<NoBody>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body), Action::WriteOff).await
+    act(&gateway, writer, (id, body), Deed::WriteOff).await
 }

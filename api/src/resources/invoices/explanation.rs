@@ -11,6 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Notes, PaidBy, damaged, lines::ExplainedLine};
 use crate::{
+    access::ExplainInvoice,
     http::{openapi::ReadProblems, problem::Problem},
     read::{self, Reader},
     resources::customers::TaxRate,
@@ -146,10 +147,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = InvoiceExplanation), ReadProblems))]
 async fn explain_invoice(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<ExplainInvoice>,
     Path(id): Path<String>,
 ) -> Result<Json<InvoiceExplanation>, Problem> {
-    caller.require("invoices:read")?;
-    let invoice: store::Invoice = read::find(&gateway, &caller.tenant, ("invoice", &id)).await?;
+    let invoice: store::Invoice = read::find(&gateway, &caller, ("invoice", &id)).await?;
     InvoiceExplanation::of(invoice).map(Json).map_err(damaged)
 }

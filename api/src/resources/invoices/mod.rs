@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub(super) use self::lines::InvoiceLine;
 use super::{customers::TaxRate, fields::Period};
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, GetInvoice, ListInvoices},
     http::{
         headers::ETag,
         openapi::ReadProblems,
@@ -252,12 +252,11 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = List<Invoice>), ReadProblems))]
 async fn list_invoices(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListInvoices>,
     query: ListQuery<InvoiceFilter>,
 ) -> Result<Json<List<Invoice>>, Problem> {
-    caller.require("invoices:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, query.filter.into_store()).await?;
+    let page = read::page(&gateway, &caller, &query.page, query.filter.into_store()).await?;
     let rows = page.data.into_iter().map(|invoice| Invoice::of(invoice, livemode)).collect::<Result<_, _>>();
     Ok(Json(List::new(URL, page.has_more, rows.map_err(damaged)?)))
 }
@@ -267,11 +266,10 @@ async fn list_invoices(
     responses((status = 200, body = Invoice), ReadProblems))]
 async fn get_invoice(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetInvoice>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Invoice>), Problem> {
-    caller.require("invoices:read")?;
-    let invoice: store::Invoice = read::find(&gateway, &caller.tenant, ("invoice", &id)).await?;
+    let invoice: store::Invoice = read::find(&gateway, &caller, ("invoice", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let etag = ETag::of_revision(invoice.revision);
     Ok((etag, Json(Invoice::of(invoice, livemode).map_err(damaged)?)))

@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::bodies::{ApplyCouponRequest, CancelRequest, ChangeRequest, NoFields, Subscription};
 use crate::{
+    access::{Action, ApplyCoupon, CancelSubscription, ChangeSubscription, PauseSubscription, ResumeSubscription},
     http::{
         headers::ETag,
         json::{BodyHash, StrictJson},
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// What is done.
-enum Action {
+enum Deed {
     Change(SubscriptionChange),
     Pause,
     Resume,
@@ -40,7 +41,7 @@ enum Action {
 /// What is done with which subscription.
 struct Acting {
     id: String,
-    action: Action,
+    deed: Deed,
 }
 
 impl Write for Acting {
@@ -50,12 +51,12 @@ impl Write for Acting {
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         let (Ground { store, actor, time }, id) = (ground, self.id.as_str());
-        match &self.action {
-            Action::Change(change) => decide_change(store, actor, time, (id, change.clone())).await,
-            Action::Pause => decide_pause(store, actor, time, id).await,
-            Action::Resume => decide_resumption(store, actor, time, id).await,
-            Action::Cancel(when, proration) => decide_end(store, actor, time, (id, *when, *proration)).await,
-            Action::ApplyCoupon(coupon) => decide_coupon(store, actor, time, (id, coupon)).await,
+        match &self.deed {
+            Deed::Change(change) => decide_change(store, actor, time, (id, change.clone())).await,
+            Deed::Pause => decide_pause(store, actor, time, id).await,
+            Deed::Resume => decide_resumption(store, actor, time, id).await,
+            Deed::Cancel(when, proration) => decide_end(store, actor, time, (id, *when, *proration)).await,
+            Deed::ApplyCoupon(coupon) => decide_coupon(store, actor, time, (id, coupon)).await,
         }
     }
 
@@ -78,14 +79,13 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
         .routes(routes!(apply_coupon))
 }
 
-async fn act(
+async fn act<A: Action>(
     gateway: &GatewayState,
-    writer: Writer,
+    writer: Writer<A>,
     (id, body_hash): (String, BodyHash),
-    action: Action,
+    deed: Deed,
 ) -> Result<Response, Problem> {
-    writer.require("subscriptions:write")?;
-    writer.run(gateway, (body_hash, Acting { id, action })).await
+    writer.run(gateway, (body_hash, Acting { id, deed })).await
 }
 
 /// Changes a subscription's plan or quantities: now, with an invoice at once, or at the end of its period.
@@ -93,11 +93,11 @@ async fn act(
     params(("id" = String, Path)), responses((status = 200, body = Subscription), WriteProblems))]
 async fn change_subscription(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<ChangeSubscription>,
     Path(id): Path<String>,
     body: StrictJson<ChangeRequest>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body.body_hash), Action::Change(body.value.parse())).await
+    act(&gateway, writer, (id, body.body_hash), Deed::Change(body.value.parse())).await
 }
 
 /// Pauses a subscription: from this day on nothing is billed, and periods do not move.
@@ -105,11 +105,11 @@ async fn change_subscription(
     params(("id" = String, Path)), responses((status = 200, body = Subscription), WriteProblems))]
 async fn pause_subscription(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<PauseSubscription>,
     Path(id): Path<String>,
     body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body.body_hash), Action::Pause).await
+    act(&gateway, writer, (id, body.body_hash), Deed::Pause).await
 }
 
 /// Resumes a paused subscription: from this day on it is billed again; what it paid for paused days is credited on its next
@@ -118,11 +118,11 @@ async fn pause_subscription(
     params(("id" = String, Path)), responses((status = 200, body = Subscription), WriteProblems))]
 async fn resume_subscription(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<ResumeSubscription>,
     Path(id): Path<String>,
     body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body.body_hash), Action::Resume).await
+    act(&gateway, writer, (id, body.body_hash), Deed::Resume).await
 }
 
 /// Cancels a subscription: now, with a last invoice at once, or at the end of its period.
@@ -130,12 +130,12 @@ async fn resume_subscription(
     params(("id" = String, Path)), responses((status = 200, body = Subscription), WriteProblems))]
 async fn cancel_subscription(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CancelSubscription>,
     Path(id): Path<String>,
     body: StrictJson<CancelRequest>,
 ) -> Result<Response, Problem> {
     let (when, proration) = body.value.parse();
-    act(&gateway, writer, (id, body.body_hash), Action::Cancel(when, proration)).await
+    act(&gateway, writer, (id, body.body_hash), Deed::Cancel(when, proration)).await
 }
 
 /// Applies a coupon to a subscription, from its next invoice on.
@@ -144,9 +144,9 @@ async fn cancel_subscription(
     responses((status = 200, body = Subscription), WriteProblems))]
 async fn apply_coupon(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<ApplyCoupon>,
     Path(id): Path<String>,
     body: StrictJson<ApplyCouponRequest>,
 ) -> Result<Response, Problem> {
-    act(&gateway, writer, (id, body.body_hash), Action::ApplyCoupon(body.value.coupon)).await
+    act(&gateway, writer, (id, body.body_hash), Deed::ApplyCoupon(body.value.coupon)).await
 }

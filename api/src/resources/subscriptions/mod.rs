@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::bodies::{Subscription, SubscriptionFilter, SubscriptionRequest};
 use crate::{
-    auth::caller::Caller,
+    access::{Allowed, CreateSubscription, GetSubscription, ListSubscriptions},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -71,10 +71,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 201, body = Subscription), WriteProblems))]
 async fn create_subscription(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<CreateSubscription>,
     body: StrictJson<SubscriptionRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("subscriptions:write")?;
     let creation = Creation { id: gateway.app.ids.new_id("sub"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
@@ -84,12 +83,11 @@ async fn create_subscription(
     responses((status = 200, body = List<Subscription>), ReadProblems))]
 async fn list_subscriptions(
     State(gateway): State<GatewayState>,
-    caller: Caller,
+    caller: Allowed<ListSubscriptions>,
     query: ListQuery<SubscriptionFilter>,
 ) -> Result<Json<List<Subscription>>, Problem> {
-    caller.require("subscriptions:read")?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller.tenant, &query.page, query.filter.into_store()).await?;
+    let page = read::page(&gateway, &caller, &query.page, query.filter.into_store()).await?;
     let rows = page.data.into_iter().map(|record| Subscription::of(record, livemode)).collect();
     Ok(Json(List::new(URL, page.has_more, rows)))
 }
@@ -99,11 +97,10 @@ async fn list_subscriptions(
     responses((status = 200, body = Subscription), ReadProblems))]
 async fn get_subscription(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetSubscription>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Subscription>), Problem> {
-    caller.require("subscriptions:read")?;
-    let record: SubscriptionRecord = read::find(&gateway, &caller.tenant, ("subscription", &id)).await?;
+    let record: SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(record.revision), Json(Subscription::of(record, livemode))))
 }

@@ -15,6 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::super::{customers::TaxRate, fields::Period, invoices::InvoiceLine};
 use crate::{
+    access::{GetSubscriptionUsage, GetUpcomingInvoice},
     http::{openapi::ReadProblems, page::List, problem::Problem},
     read::{self, Reader},
     state::GatewayState,
@@ -152,10 +153,10 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     params(("id" = String, Path)), responses((status = 200, body = InvoicePreview), ReadProblems))]
 async fn get_upcoming_invoice(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetUpcomingInvoice>,
     Path(id): Path<String>,
 ) -> Result<Json<InvoicePreview>, Problem> {
-    caller.require("subscriptions:read")?;
+    let _: store::SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
     let upcoming = billing::upcoming_invoice(&gateway.app.billing.store, &caller.tenant, &id).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     InvoicePreview::of(upcoming, livemode).map(Json).map_err(|error| {
@@ -169,10 +170,10 @@ async fn get_upcoming_invoice(
     params(("id" = String, Path)), responses((status = 200, body = List<PriceUsage>), ReadProblems))]
 async fn get_subscription_usage(
     State(gateway): State<GatewayState>,
-    Reader(caller): Reader,
+    Reader(caller): Reader<GetSubscriptionUsage>,
     Path(id): Path<String>,
 ) -> Result<Json<List<PriceUsage>>, Problem> {
-    caller.require("subscriptions:read")?;
+    let _: store::SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
     let store = &gateway.app.billing.store;
     let time = TenantTime::read(store, &caller.tenant, gateway.app.clock.now()).await?;
     let usage = billing::usage_so_far(store, (&caller.tenant, &id), time.now).await?;

@@ -20,6 +20,7 @@ use super::{
     outlook::InvoicePreview,
 };
 use crate::{
+    access::PreviewInvoice,
     http::{headers::ETag, json::StrictJson, openapi::WriteProblems, problem::Problem},
     problems::rule_of_spec,
     state::GatewayState,
@@ -155,10 +156,9 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     responses((status = 200, body = InvoicePreview), WriteProblems))]
 async fn preview_invoice(
     State(gateway): State<GatewayState>,
-    writer: Writer,
+    writer: Writer<PreviewInvoice>,
     body: StrictJson<PreviewRequest>,
 ) -> Result<Response, Problem> {
-    writer.require("invoices:read")?;
     let preview = body.value.parse()?;
     writer.run(&gateway, (body.body_hash, preview)).await
 }
