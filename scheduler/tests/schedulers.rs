@@ -101,6 +101,7 @@ async fn subscribe(app: &App, start: Timestamp) {
         email: "customer@example.com".to_owned(),
         currency: "usd".parse().unwrap(),
         timezone: "UTC".parse().unwrap(),
+        locale: domain::Locale::default(),
         tax_rates: Vec::new(),
         tax_rounding: domain::TaxRounding::default(),
         invoice_grace_days: 0,

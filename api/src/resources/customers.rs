@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use billing::{BillingError, Change, NewCustomer, create_customer as decide_creation};
-use domain::{Currency, TaxRateSpec, TaxRounding, Zone};
+use domain::{Currency, Locale, TaxRateSpec, TaxRounding, Zone};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,10 @@ struct CustomerRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     timezone: Option<Zone>,
+    /// How its mails write dates and amounts; `en` if left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "de", pattern = "^(en|en-GB|de|fr|es|pt-BR|ja)$")]
+    locale: Option<Locale>,
     /// At most ten, all on the same base; a price's own replace them.
     #[serde(default)]
     #[schema(value_type = Vec<TaxRate>)]
@@ -106,6 +110,9 @@ struct Customer {
     currency: Currency,
     #[schema(value_type = String, example = "Europe/Berlin")]
     timezone: Zone,
+    /// How its mails write dates and amounts.
+    #[schema(value_type = String, example = "de")]
+    locale: Locale,
     tax_rates: Vec<TaxRate>,
     #[schema(value_type = String, example = "invoice")]
     tax_rounding: TaxRounding,
@@ -136,6 +143,7 @@ impl CustomerRequest {
             email: fields::email("/email", self.email)?,
             currency,
             timezone: self.timezone.unwrap_or_default(),
+            locale: self.locale.unwrap_or_default(),
             tax_rates: domain::tax_rates("tax_rates", self.tax_rates).map_err(|error| rule_of_spec("", &error))?,
             tax_rounding: self.tax_rounding,
             payment_method: fields::payment_method("/payment_method", self.payment_method)?,
@@ -156,6 +164,7 @@ impl Customer {
             email: customer.email,
             currency: customer.currency,
             timezone: customer.timezone,
+            locale: customer.locale,
             tax_rates: customer.tax_rates.iter().map(TaxRate::of).collect(),
             tax_rounding: customer.tax_rounding,
             payment_method: customer.payment_method,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Currency, TaxRate, TaxRounding, Zone};
+use domain::{Currency, Locale, TaxRate, TaxRounding, Zone};
 use serde_json::json;
 use store::{Customer, UnitOfWork};
 
@@ -15,6 +15,7 @@ pub struct NewCustomer {
     pub email: String,
     pub currency: Currency,
     pub timezone: Zone,
+    pub locale: Locale,
     pub tax_rates: Vec<TaxRate>,
     pub tax_rounding: TaxRounding,
     /// The gateway's token.
@@ -43,6 +44,7 @@ pub fn create_customer(
         email: new.email,
         currency: new.currency,
         timezone: new.timezone,
+        locale: new.locale,
         tax_rates: new.tax_rates,
         tax_rounding: new.tax_rounding,
         payment_method: new.payment_method,

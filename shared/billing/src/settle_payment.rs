@@ -106,7 +106,7 @@ fn payment_failed_mail(
     time: &TenantTime,
 ) -> Notification {
     let to = Recipient::Customer(invoice.customer.clone());
-    let message = Message::PaymentFailed { invoice: invoice.id.clone(), attempt: attempt.id.clone() };
+    let message = Message::PaymentFailed { invoice: invoice.id.clone(), attempt: attempt.id.clone(), retry_at: None };
     let mail = Notification::new((&invoice.tenant, &attempt.id), to, message, time.wall);
     let due = match carrier {
         Carrier::Chunk => Due::never(),

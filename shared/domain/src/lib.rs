@@ -22,6 +22,7 @@ mod explain;
 mod invoice;
 pub mod ledger;
 mod line;
+mod locale;
 mod meter;
 mod metering;
 mod model_spec;
@@ -57,6 +58,7 @@ pub use invoice::{
     ENGINE_VERSION, Imbalance, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, invoice_number,
 };
 pub use line::{Limit, LineInputs, LineItem, LineKind};
+pub use locale::{Locale, UnknownLocale};
 pub use meter::{Aggregation, LatePolicy, Meter, MeterSpec, PropertyFilter, QuantityError};
 pub use metering::{Accumulator, EventView, Group, MeasureError, Measured, MeterWindow, Selection};
 pub use model_spec::{ModelSpec, ModelType, TierSpec};

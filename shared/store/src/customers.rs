@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Currency, TaxRate, TaxRounding, Taxes, Zone};
+use domain::{Currency, Locale, TaxRate, TaxRounding, Taxes, Zone};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ pub struct Customer {
     pub email: String,
     pub currency: Currency,
     pub timezone: Zone,
+    /// How its mails write dates and amounts.
+    #[serde(default)]
+    pub locale: Locale,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tax_rates: Vec<TaxRate>,
     #[serde(default)]

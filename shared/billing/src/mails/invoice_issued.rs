@@ -1,6 +1,6 @@
 //! "Your invoice": sent once for every invoice that is issued, with its lines and what happens now.
 
-use domain::{InvoiceContent, InvoiceStatus, LineItem, LineKind, TaxRate};
+use domain::{InvoiceContent, InvoiceStatus, LineItem, LineKind, Money, TaxRate};
 use gateways::mail::letter::{Letter, OneLine, Statement, StatementLine};
 use store::Invoice;
 
@@ -8,7 +8,7 @@ use super::writer::Writer;
 
 pub(super) fn letter(writer: &Writer<'_>, invoice: &Invoice) -> Letter {
     let content = &invoice.content;
-    let total = writer.amount(content.amount_due_minor, content.currency);
+    let total = writer.amount(Money::new(content.amount_due_minor, content.currency));
     Letter {
         label: "Invoice total".into(),
         headline: total.clone(),
@@ -37,7 +37,7 @@ fn lines(writer: &Writer<'_>, content: &InvoiceContent) -> Vec<StatementLine> {
     let line = |item: &LineItem| StatementLine {
         description: item.description.as_str().into(),
         details: details(writer, item),
-        amount: writer.amount(item.amount_minor, content.currency),
+        amount: writer.amount(Money::new(item.amount_minor, content.currency)),
     };
     content.lines.iter().map(line).collect()
 }
@@ -45,7 +45,7 @@ fn lines(writer: &Writer<'_>, content: &InvoiceContent) -> Vec<StatementLine> {
 /// When, and how much of it or which part of the period.
 fn details(writer: &Writer<'_>, item: &LineItem) -> OneLine {
     let part = item.proration.map(|part| format!("{part} days"));
-    let quantity = (item.kind != LineKind::Fixed).then(|| item.quantity.to_string());
+    let quantity = (item.kind != LineKind::Fixed).then(|| writer.number(&item.quantity.to_string()).to_string());
     let period = writer.period(item.period);
     match quantity.or(part) {
         Some(much) => format!("{period} · {much}").into(),
@@ -57,7 +57,7 @@ fn details(writer: &Writer<'_>, item: &LineItem) -> OneLine {
 fn sums(writer: &Writer<'_>, content: &InvoiceContent) -> Vec<(OneLine, OneLine)> {
     let between = [
         ("Discount".to_owned(), -content.discount_minor),
-        (tax_label(content), content.tax_minor),
+        (tax_label(writer, content), content.tax_minor),
         ("Credited to your balance".to_owned(), content.credited_minor),
         ("Prepaid credit".to_owned(), -content.wallet_applied_minor),
         ("Your balance".to_owned(), -content.credit_applied_minor),
@@ -65,15 +65,16 @@ fn sums(writer: &Writer<'_>, content: &InvoiceContent) -> Vec<(OneLine, OneLine)
     let between = between.into_iter().filter(|(_, minor)| *minor != 0);
     std::iter::once(("Subtotal".to_owned(), content.subtotal_minor))
         .chain(between)
-        .map(|(label, minor)| (label.into(), writer.amount(minor, content.currency)))
+        .map(|(label, minor)| (label.into(), writer.amount(Money::new(minor, content.currency))))
         .collect()
 }
 
 /// The rates, where all lines have the same.
-fn tax_label(content: &InvoiceContent) -> String {
+fn tax_label(writer: &Writer<'_>, content: &InvoiceContent) -> String {
     if content.lines.iter().any(|line| line.tax_rates.is_some()) {
         return "Tax".to_owned();
     }
-    let label = |rate: &TaxRate| format!("{} {} %", rate.name(), rate.percent().normalize());
+    let percent = |rate: &TaxRate| writer.reader.locale.percent(&rate.percent().normalize().to_string());
+    let label = |rate: &TaxRate| format!("{} {}", rate.name(), percent(rate));
     content.tax_rates.iter().map(label).collect::<Vec<_>>().join(", ")
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bson::doc;
 use domain::{
-    BillingPeriod, Currency, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, OneOffLine, OneOffLineSpec,
-    TaxRounding,
+    BillingPeriod, Currency, DunningOutcome, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, Locale, Money,
+    OneOffLine, OneOffLineSpec, TaxRounding,
 };
 use gateways::mail::{Mail, MailError};
 use jiff::Timestamp;
@@ -27,20 +27,58 @@ fn link() -> SecretLink {
 /// One of every kind. The compiler asks for a new one through [`super::Sources::letter`]; this list is what is looked at.
 fn messages() -> Vec<Message> {
     let (invoice, attempt) = (|| "inv_1".to_owned(), || "pay_1".to_owned());
+    let url = || "https://hooks.northwind.example/billing".to_owned();
     vec![
         Message::VerifyEmail { secret_link: link() },
         Message::Invitation { by: "Ada".to_owned(), secret_link: link() },
         Message::PasswordReset { secret_link: link() },
         Message::InvoiceIssued { invoice: invoice() },
-        Message::PaymentFailed { invoice: invoice(), attempt: attempt() },
+        Message::PaymentFailed { invoice: invoice(), attempt: attempt(), retry_at: None },
+        Message::PaymentActionRequired {
+            invoice: invoice(),
+            attempt: attempt(),
+            link: "https://gateway.example/confirm/pi_1".to_owned(),
+        },
+        Message::PaymentReceived { invoice: invoice(), attempt: attempt() },
+        Message::FinalNotice { invoice: invoice(), outcome: DunningOutcome::Unpaid },
+        Message::RefundIssued {
+            invoice: invoice(),
+            amount: Money::new(5_000, "usd".parse().unwrap()),
+            at: at("2026-08-03T10:00:00Z"),
+        },
+        Message::SubscriptionChanged {
+            subscription: "sub_1".to_owned(),
+            plan: "Team".to_owned(),
+            quantities: BTreeMap::from([("seats".to_owned(), "12".to_owned())]),
+            effective_at: at("2026-08-03T10:00:00Z"),
+        },
+        Message::SubscriptionCancelled {
+            subscription: "sub_1".to_owned(),
+            plan: "Team".to_owned(),
+            ends_at: at("2026-08-31T15:00:00Z"),
+        },
+        Message::TrialEnding {
+            subscription: "sub_1".to_owned(),
+            plan: "Team".to_owned(),
+            ends_on: "2026-08-15".parse().unwrap(),
+        },
+        Message::WebhookEndpointDisabled { endpoint: "whe_1".to_owned(), url: url() },
+        Message::WebhookDeliveryFailed {
+            endpoint: "whe_1".to_owned(),
+            url: url(),
+            event_type: "invoice.paid".to_owned(),
+            error: "503 Service Unavailable".to_owned(),
+        },
     ]
 }
 
 fn notification(message: Message) -> Notification {
     let to = match message {
-        Message::VerifyEmail { .. } | Message::Invitation { .. } | Message::PasswordReset { .. } => {
-            Recipient::User("usr_1".to_owned())
-        }
+        Message::VerifyEmail { .. }
+        | Message::Invitation { .. }
+        | Message::PasswordReset { .. }
+        | Message::WebhookEndpointDisabled { .. }
+        | Message::WebhookDeliveryFailed { .. } => Recipient::User("usr_1".to_owned()),
         _ => Recipient::Customer("cus_1".to_owned()),
     };
     Notification::new(("ten_1", "x_1"), to, message, at("2026-08-01T10:00:00Z"))
@@ -140,9 +178,19 @@ fn every_kind_of_mail_as_it_is_read() {
 }
 
 #[test]
-fn dates_are_the_readers_own() {
-    let text = mail(Message::InvoiceIssued { invoice: "inv_1".to_owned() }).text;
-    assert!(text.contains("1 Aug 2026"), "in Tokyo, where it is issued, it is morning already: {text}");
+fn dates_and_amounts_are_the_readers_own() {
+    let text = |locale: Locale| {
+        let mut sources = sources();
+        sources.customers.get_mut("cus_1").unwrap().locale = locale;
+        let message = Message::InvoiceIssued { invoice: "inv_1".to_owned() };
+        sources.mail(&notification(message), FROM).unwrap().text
+    };
+    let english = text(Locale::En);
+    assert!(english.contains("Aug 1, 2026"), "in Tokyo, where it is issued, it is morning already: {english}");
+    let german = text(Locale::De);
+    for part in ["01.08.2026", "01.07.2026 – 31.07.2026 · 61.480", "VAT 19 %", "386,56 USD"] {
+        assert!(german.contains(part), "{part}: {german}");
+    }
 }
 
 #[test]
@@ -154,7 +202,7 @@ fn what_is_to_be_done_follows_from_how_it_is_paid() {
         sources.mail(&notification(message), FROM).unwrap().text
     };
     assert!(note(|_| {}).contains("No action is needed."));
-    assert!(note(|invoice| invoice.collectible = false).contains("Please pay by 1 Aug 2026."));
+    assert!(note(|invoice| invoice.collectible = false).contains("Please pay by Aug 1, 2026."));
     assert!(note(|invoice| invoice.content.amount_due_minor = 0).contains("There is nothing to pay."));
 }
 

@@ -1,9 +1,9 @@
 //! Who writes to whom, and how that reader writes dates and amounts.
 
-use domain::{BillingPeriod, Currency, Zone};
+use domain::{BillingPeriod, Locale, Money, Zone};
 use gateways::mail::{
     MailError,
-    letter::{Action, Brand, Colour, Letter, Link, OneLine, Tone, format_amount},
+    letter::{Action, Brand, Colour, Letter, Link, OneLine, Tone},
 };
 use jiff::{Timestamp, civil::Date};
 use store::{Customer, SecretLink, Tenant, User};
@@ -13,15 +13,21 @@ pub(super) struct Reader {
     pub(super) name: String,
     pub(super) email: String,
     pub(super) zone: Zone,
+    pub(super) locale: Locale,
 }
 
 impl Reader {
     pub(super) fn customer(customer: &Customer) -> Self {
-        Self { name: customer.name.clone(), email: customer.email.clone(), zone: customer.timezone.clone() }
+        Self {
+            name: customer.name.clone(),
+            email: customer.email.clone(),
+            zone: customer.timezone.clone(),
+            locale: customer.locale,
+        }
     }
 
     pub(super) fn user(user: &User) -> Self {
-        Self { name: user.name.clone(), email: user.email.clone(), zone: Zone::UTC }
+        Self { name: user.name.clone(), email: user.email.clone(), zone: Zone::UTC, locale: Locale::default() }
     }
 }
 
@@ -61,13 +67,22 @@ impl Writer<'_> {
         OneLine::from(&self.tenant.name)
     }
 
-    pub(super) fn amount(&self, minor: i64, currency: Currency) -> OneLine {
-        format_amount(minor, currency.exponent(), &currency.to_string()).into()
+    pub(super) fn amount(&self, amount: Money) -> OneLine {
+        self.reader.locale.amount(amount).into()
+    }
+
+    /// A decimal as the reader writes it.
+    pub(super) fn number(&self, plain: &str) -> OneLine {
+        self.reader.locale.number(plain).into()
     }
 
     /// The reader's date at an instant.
     pub(super) fn day(&self, at: Timestamp) -> OneLine {
-        self.date(self.reader.zone.date_of(at)).into()
+        self.date(self.reader.zone.date_of(at))
+    }
+
+    pub(super) fn date(&self, date: Date) -> OneLine {
+        self.reader.locale.date(date).into()
     }
 
     /// The days of a period as people write them: the first to the last.
@@ -75,18 +90,20 @@ impl Writer<'_> {
         let last = period.end.yesterday().unwrap_or(period.end);
         format!("{} – {}", self.date(period.start), self.date(last)).into()
     }
+}
 
-    fn date(&self, date: Date) -> String {
-        date.strftime("%-d %b %Y").to_string()
-    }
+/// A link that can be followed.
+///
+/// # Errors
+/// `Permanent` when it was forgotten, because the mail has been sent, or leads nowhere.
+pub(super) fn followed(link: &str) -> Result<Link, MailError> {
+    Link::parse(link).ok_or_else(|| MailError::Permanent { detail: "it has no link to follow".to_owned() })
 }
 
 /// A button for a link that is a secret.
 ///
 /// # Errors
-/// `Permanent` when the link was forgotten, because the mail has been sent, or leads nowhere.
+/// Those of [`followed`].
 pub(super) fn secret_action(label: &str, link: &SecretLink) -> Result<Action, MailError> {
-    let parsed = Link::parse(link.expose());
-    let link = parsed.ok_or_else(|| MailError::Permanent { detail: "it has no link to follow".to_owned() })?;
-    Ok(Action { label: label.into(), link })
+    Ok(Action { label: label.into(), link: followed(link.expose())? })
 }

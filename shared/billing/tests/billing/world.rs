@@ -86,6 +86,7 @@ impl World {
             email: format!("{id}@example.com"),
             currency: "usd".parse().unwrap(),
             timezone: "UTC".parse().unwrap(),
+            locale: domain::Locale::default(),
             tax_rates: Vec::new(),
             tax_rounding: domain::TaxRounding::default(),
             payment_method: Some(token.to_owned()),

@@ -1,15 +1,13 @@
 //! A letter with every section, as it is read. The snapshots are the review: a change of looks shows.
 
-use gateways::mail::letter::{
-    Action, Brand, Letter, Link, OneLine, Rendered, Statement, StatementLine, Tone, format_amount,
-};
+use gateways::mail::letter::{Action, Brand, Letter, Link, OneLine, Rendered, Statement, StatementLine, Tone};
 
 fn line(description: &str, details: &str, minor: i64) -> StatementLine {
     StatementLine { description: description.into(), details: details.into(), amount: amount(minor) }
 }
 
 fn amount(minor: i64) -> OneLine {
-    format_amount(minor, 2, "usd").into()
+    format!("USD {}.{:02}", minor / 100, minor % 100).into()
 }
 
 pub(crate) fn invoice() -> Letter {

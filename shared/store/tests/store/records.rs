@@ -23,6 +23,7 @@ pub(crate) fn customer(id: &str) -> Customer {
         email: "ada@example.com".to_owned(),
         currency: "usd".parse().unwrap(),
         timezone: "UTC".parse().unwrap(),
+        locale: domain::Locale::default(),
         tax_rates: Vec::new(),
         tax_rounding: domain::TaxRounding::default(),
         payment_method: None,

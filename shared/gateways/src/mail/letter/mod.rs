@@ -4,7 +4,6 @@
 //! **Invariant:** whatever is shown is an [`OneLine`] or a [`Link`]: it cannot break out of its line in the text body, and
 //! askama escapes it in the HTML body. The HTML loads nothing from outside.
 
-mod amount;
 mod brand;
 mod columns;
 mod link;
@@ -15,7 +14,6 @@ use askama::Template;
 
 use super::error::MailError;
 
-pub use amount::format_amount;
 pub use brand::{Brand, Colour};
 pub use link::Link;
 pub use one_line::OneLine;

@@ -27,7 +27,7 @@ impl OneLine {
 
     fn of(text: &str, max_chars: usize) -> Self {
         let words = text
-            .split(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
+            .split(|c: char| (c.is_whitespace() && !is_unbreakable(c)) || c.is_control() || is_invisible(c))
             .filter(|word| !word.is_empty());
         let line = words.collect::<Vec<_>>().join(" ");
         if line.chars().count() <= max_chars {
@@ -50,6 +50,11 @@ impl<T: AsRef<str>> From<T> for OneLine {
 /// could disguise the amount beside it.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Spaces that hold the groups of a number together.
+fn is_unbreakable(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{202f}')
 }
 
 impl fmt::Display for OneLine {
