@@ -183,7 +183,7 @@ fn bill_entry(
     let billable =
         Billable { plan: &plan.plan, subscription: &record.subscription, zone: &customer.timezone, taxes: &taxes };
     let occasion = Occasion::Boundary { next_plan: next_plan.map(|version| &version.plan) };
-    let metered = Metered { usage: entry.usage.clone(), adjustments: Vec::new() };
+    let metered = Metered { usage: entry.usage.clone(), ..Metered::default() };
     let bill = match domain::bill(&billable, &occasion, &metered) {
         Ok(bill) => bill,
         Err(error) => {

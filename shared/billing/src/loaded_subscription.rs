@@ -70,7 +70,7 @@ impl LoadedSubscription {
         let wanted = Wanted { customer: &self.customer.id, plan: &self.plan.plan, windows };
         let outcome = measure_usage(store, &self.record.tenant, &[wanted]).await?.pop();
         let usage = outcome.transpose().map_err(|detail| BillingError::rule("usage_not_measured", "", detail))?;
-        Ok(Metered { usage: usage.unwrap_or_default(), adjustments: Vec::new() })
+        Ok(Metered { usage: usage.unwrap_or_default(), ..Metered::default() })
     }
 
     /// Follows the subscription to the plan that it names since it was billed.

@@ -44,7 +44,7 @@ impl Month {
         let used = Used::quantity(units.parse::<rust_decimal::Decimal>().expect("a number").into());
         let keys = plan.prices().iter().filter(|price| price.meter.is_some()).map(|price| price.key.clone());
         let usage: Usage = keys.map(|key| (key, vec![used.clone()])).collect::<BTreeMap<_, _>>();
-        Self { metered: Metered { usage, adjustments: Vec::new() }, plan, subscription, zone, taxes }
+        Self { metered: Metered { usage, ..Metered::default() }, plan, subscription, zone, taxes }
     }
 
     fn billable(&self) -> Billable<'_> {

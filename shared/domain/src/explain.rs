@@ -43,6 +43,12 @@ impl LineItem {
                 let [billed, rest] = [*billed_minor, self.amount_minor].map(major);
                 Ok(format!("{formula}: {now} for the period; less {billed} billed = {rest}"))
             }
+            LineInputs::Shortfall { minimum_minor, counted_minor, billed_minor } => {
+                let least = self.limit_formula(*minimum_minor, currency)?;
+                let missing = major(self.missing_minor(*minimum_minor, *counted_minor)?);
+                let [counted, billed, rest] = [*counted_minor, *billed_minor, self.amount_minor].map(major);
+                Ok(format!("at least {least}; less {counted} = {missing} missing; less {billed} billed = {rest}"))
+            }
             LineInputs::OneOff { unit_amount } => {
                 let exact = self.one_off_amount(*unit_amount, currency);
                 Ok(format!("{} x {unit_amount}{}", self.quantity, result(&exact, currency)?))

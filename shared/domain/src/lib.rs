@@ -19,6 +19,7 @@ mod discount;
 mod dunning;
 mod exact;
 mod explain;
+mod grace;
 mod invoice;
 pub mod ledger;
 mod line;
@@ -40,8 +41,9 @@ mod transition;
 mod wallet;
 
 pub use billing::{
-    Adjusted, Bill, Billable, BilledUsage, BillingError, LateUsage, Metered, Occasion, ProrationBehavior, Taxes, Usage,
-    UsageWindow, Used, adjustment, bill, is_upgrade, usage_so_far, usage_windows, windows_under_way,
+    Adjustments, Bill, Billable, BillingError, Closed, ClosedCommitment, ClosedWindow, LateCharges, Metered, Occasion,
+    PlanPeriod, ProrationBehavior, Reopened, Taxes, Usage, UsageWindow, Used, adjust, bill, is_upgrade, nothing,
+    usage_so_far, usage_windows, windows_under_way,
 };
 pub use cadence::{Anchor, AnchorDay, BillingCycle, Cadence, Every, Interval, NotAnchorDay};
 pub use calendar::{UnknownZone, Zone};
@@ -54,6 +56,7 @@ pub use dunning::{
     Advice, Decline, DeclineKind, DunningOutcome, DunningPolicy, DunningPolicySpec, DunningStep, PaymentFailure,
 };
 pub use exact::{Exact, NotExact};
+pub use grace::grace_end;
 pub use invoice::{
     ENGINE_VERSION, Imbalance, InvoiceContent, InvoiceHead, InvoiceReason, InvoiceStatus, invoice_number,
 };

@@ -111,6 +111,15 @@ pub enum LineInputs {
         /// What has been billed for the period, in minor units.
         billed_minor: i64,
     },
+    /// What is missing now to a minimum of a period billed before, in proportion, less what was billed since it was missing.
+    Shortfall {
+        /// Least that a full period costs, in minor units.
+        minimum_minor: i64,
+        /// What the period's lines come to, in minor units.
+        counted_minor: i64,
+        /// What was billed before, in minor units.
+        billed_minor: i64,
+    },
     /// The quantity times an amount.
     OneOff {
         /// In major units.
@@ -175,6 +184,10 @@ impl LineItem {
             LineInputs::Adjustment { billed_minor, .. } => {
                 self.period_minor(currency)?.checked_sub(*billed_minor).ok_or(AmountError::Overflow)
             }
+            LineInputs::Shortfall { minimum_minor, counted_minor, billed_minor } => {
+                let missing = self.missing_minor(*minimum_minor, *counted_minor)?;
+                missing.checked_sub(*billed_minor).ok_or(AmountError::Overflow)
+            }
             LineInputs::OneOff { unit_amount } => self.one_off_amount(*unit_amount, currency).round_half_up(),
         }
     }
@@ -209,6 +222,12 @@ impl LineItem {
             Some(least) => Ok(amount.max(self.limit(*least)?.round_half_up()?)),
             None => Ok(amount),
         }
+    }
+
+    /// What lines lack to a minimum per period, in minor units.
+    pub(crate) fn missing_minor(&self, minimum_minor: i64, counted_minor: i64) -> Result<i64, AmountError> {
+        let least = self.limit(minimum_minor)?.round_half_up()?;
+        Ok(least.checked_sub(counted_minor).ok_or(AmountError::Overflow)?.max(0))
     }
 
     fn rated(&self, quantity: &Exact, charged_events: Option<&ChargedEvents>) -> Rated {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Billable, BillingError, InvoiceContent, LineItem, Metered, Occasion, Plan, Start, Subscription, Taxes, bill,
-    is_upgrade, usage_windows,
+    Bill, Billable, BillingError, Closed, InvoiceContent, LateCharges, Metered, Occasion, Plan, Start, Subscription,
+    Taxes, bill, is_upgrade, nothing, usage_windows,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 use crate::{
     Scenario, SimulationError,
     events::EventLog,
-    late_usage::BilledWindow,
+    late_usage::Books,
     timeline::{Cancel, Change, Entry, Quantity, Subscribe, When},
 };
 
@@ -26,8 +26,8 @@ pub(crate) struct Held<'a> {
     pub(crate) entry: &'a Entry,
     plan: &'a Plan,
     state: Subscription,
-    /// Windows whose usage has been billed.
-    pub(crate) billed: Vec<BilledWindow<'a>>,
+    /// What has been billed of its usage.
+    pub(crate) books: Books<'a>,
 }
 
 /// What it takes to bill a boundary again, while its invoice is a draft.
@@ -36,7 +36,7 @@ pub(crate) struct Recipe<'a> {
     plan: &'a Plan,
     before: Subscription,
     next_plan: Option<&'a Plan>,
-    adjustments: Vec<LineItem>,
+    late: LateCharges,
 }
 
 /// An invoice of a subscription, and how to make it again.
@@ -79,7 +79,7 @@ impl<'a> Held<'a> {
             let field = if error.path == "start_at" { "at" } else { &error.path };
             entry.error(field, error.rule)
         })?;
-        Ok(Self { name: &subscribe.subscription, entry, plan, state, billed: Vec::new() })
+        Ok(Self { name: &subscribe.subscription, entry, plan, state, books: Books::default() })
     }
 
     /// The instant of its next boundary.
@@ -94,17 +94,17 @@ impl<'a> Held<'a> {
     pub(crate) fn bill_boundary(&mut self, ground: Ground<'a, '_>) -> Result<Option<Billed<'a>>, SimulationError> {
         let next_plan = self.state.scheduled_plan().and_then(|key| ground.scenario.plans.get(key));
         let (plan, before) = (self.plan, self.state.clone());
-        let adjustments = self.adjustments(ground).map_err(|error| self.unbillable(&error))?;
+        let late = self.late_charges(ground).map_err(|error| self.unbillable(&error))?;
         let occasion = Occasion::Boundary { next_plan };
-        let billed = self.bill(ground, &occasion, adjustments.clone()).map_err(|error| self.unbillable(&error))?;
+        let billed = self.bill(ground, &occasion, late.clone()).map_err(|error| self.unbillable(&error))?;
         if let Some(next) = next_plan.filter(|next| next.key() == self.state.plan()) {
             self.plan = next;
         }
-        let recipe = Recipe { plan, before, next_plan, adjustments };
+        let recipe = Recipe { plan, before, next_plan, late };
         Ok(billed.map(|content| Billed { content, recipe: Some(recipe) }))
     }
 
-    /// Bills a boundary again, with the usage that is known by now.
+    /// Bills a boundary again, with the usage that is known by now; without lines where it is all corrected away.
     ///
     /// # Errors
     /// As [`Self::bill_boundary`].
@@ -112,13 +112,35 @@ impl<'a> Held<'a> {
         &mut self,
         ground: Ground<'a, '_>,
         recipe: &Recipe<'a>,
-    ) -> Result<Option<InvoiceContent>, SimulationError> {
+    ) -> Result<InvoiceContent, SimulationError> {
         let now = (self.plan, self.state.clone());
         (self.plan, self.state) = (recipe.plan, recipe.before.clone());
         let occasion = Occasion::Boundary { next_plan: recipe.next_plan };
-        let billed = self.bill(ground, &occasion, recipe.adjustments.clone());
+        let decided = self.decide(ground, &occasion, recipe.late.clone());
+        let empty = nothing(&self.billable(ground));
         (self.plan, self.state) = now;
-        billed.map_err(|error| self.unbillable(&error))
+        let content = decided.and_then(|Bill { invoice, closed, .. }| {
+            self.recount(&closed)?;
+            self.books.close(recipe.plan, closed, recipe.before.next_boundary());
+            invoice.map_or(empty, Ok)
+        });
+        content.map_err(|error| self.unbillable(&error))
+    }
+
+    /// Counts what a draft's usage has changed by towards the commitment of its period, wherever that has got to.
+    fn recount(&mut self, closed: &Closed) -> Result<(), BillingError> {
+        // A commitment that ends with the draft is billed again with it.
+        let Some(first) = closed.windows.first().filter(|_| closed.commitment.is_none()) else { return Ok(()) };
+        let change = closed.billed_minor().saturating_sub(self.books.billed_minor(&closed.windows));
+        if !self.state.count(&first.within, change)? {
+            self.books.count(&first.within, change)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the draft of an invoice is final.
+    pub(crate) fn finalize(&mut self, recipe: &Recipe<'a>) {
+        self.books.finalize(recipe.before.next_boundary());
     }
 
     /// `change`.
@@ -243,8 +265,8 @@ impl<'a> Held<'a> {
         occasion: &Occasion<'_>,
     ) -> Result<Option<Billed<'a>>, SimulationError> {
         let adjusts = !matches!(occasion, Occasion::Resume { .. });
-        let adjustments = if adjusts { self.adjustments(ground) } else { Ok(Vec::new()) };
-        let content = adjustments.and_then(|adjustments| self.bill(ground, occasion, adjustments));
+        let late = if adjusts { self.late_charges(ground) } else { Ok(LateCharges::default()) };
+        let content = late.and_then(|late| self.bill(ground, occasion, late));
         let content = content.map_err(|error| refused(entry, &error))?;
         Ok(content.map(|content| Billed { content, recipe: None }))
     }
@@ -253,21 +275,21 @@ impl<'a> Held<'a> {
         &mut self,
         ground: Ground<'a, '_>,
         occasion: &Occasion<'_>,
-        adjustments: Vec<LineItem>,
+        late: LateCharges,
     ) -> Result<Option<InvoiceContent>, BillingError> {
+        let Bill { invoice, subscription, closed } = self.decide(ground, occasion, late)?;
+        let stays_draft = invoice.as_ref().is_some_and(|content| ground.scenario.customer.grace_end(content).is_some());
+        let draft = self.state.next_boundary().filter(|_| stays_draft);
+        self.books.close(self.plan, closed, draft);
+        self.state = subscription;
+        Ok(invoice)
+    }
+
+    fn decide(&self, ground: Ground<'a, '_>, occasion: &Occasion<'_>, late: LateCharges) -> Result<Bill, BillingError> {
         let billable = self.billable(ground);
         let windows = usage_windows(&billable, occasion)?;
         let usage = ground.log.measure(ground.scenario, self.name, (self.plan, &windows))?;
-        let metered = Metered { usage, adjustments };
-        let billed = bill(&billable, occasion, &metered)?;
-        let lines = billed.invoice.as_ref().map(|content| content.lines.as_slice()).unwrap_or_default();
-        let closed = windows.into_iter().map(|window| BilledWindow::new(self.plan, window, &metered.usage, lines));
-        let closed: Vec<BilledWindow<'a>> = closed.collect();
-        // Billed again, a window replaces what it was.
-        self.billed.retain(|one| !closed.iter().any(|other| one.is_same(other)));
-        self.billed.extend(closed);
-        self.state = billed.subscription;
-        Ok(billed.invoice)
+        bill(&billable, occasion, &Metered { usage, late })
     }
 
     fn billable<'g>(&'g self, ground: Ground<'a, 'g>) -> Billable<'g> {
@@ -276,15 +298,12 @@ impl<'a> Held<'a> {
     }
 
     /// What late events have changed in windows that were billed.
-    fn adjustments(&mut self, ground: Ground<'a, '_>) -> Result<Vec<LineItem>, BillingError> {
-        let mut lines = Vec::new();
-        let name = self.name;
-        for window in self.billed.iter_mut().filter(|window| window.is_late) {
-            lines.extend(window.adjust(|plan, window| {
-                ground.log.measure(ground.scenario, name, (plan, std::slice::from_ref(window)))
-            })?);
-        }
-        Ok(lines)
+    fn late_charges(&mut self, ground: Ground<'a, '_>) -> Result<LateCharges, BillingError> {
+        let (name, zone) = (self.name, &ground.scenario.customer.timezone);
+        let billable = Billable { plan: self.plan, subscription: &self.state, zone, taxes: ground.taxes };
+        self.books.adjust(&billable, |plan, window| {
+            ground.log.measure(ground.scenario, name, (plan, std::slice::from_ref(window)))
+        })
     }
 
     fn unbillable(&self, error: &BillingError) -> SimulationError {

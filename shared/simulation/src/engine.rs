@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use domain::{AmountError, InvoiceContent, InvoiceHead, InvoiceReason, LatePolicy, OneOffLine, Taxes};
-use jiff::{Span, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     Output, Scenario, SimulationError,
@@ -165,9 +165,8 @@ impl<'a, 'g> World<'a, 'g> {
             let meter =
                 self.scenario.meters.get(changed.meter).filter(|meter| meter.late_policy() == LatePolicy::Adjust);
             let held = self.subscriptions.iter_mut().find(|held| held.name == changed.subscription);
-            let Some((meter, held)) = meter.zip(held) else { continue };
-            for window in held.billed.iter_mut().filter(|window| window.covers(meter, changed.at)) {
-                window.is_late = true;
+            if let Some((meter, held)) = meter.zip(held) {
+                held.books.note_late(meter, changed.at);
             }
         }
         Ok(())
@@ -188,7 +187,7 @@ impl<'a, 'g> World<'a, 'g> {
 
     fn issue(&mut self, place: usize, billed: Billed<'a>) -> Result<(), SimulationError> {
         let Billed { content, recipe } = billed;
-        let grace_ends = self.grace_ends(&content);
+        let grace_ends = self.scenario.customer.grace_end(&content);
         let subscription = Some(self.subscriptions[place].name);
         let issued_at = content.issued_at;
         let draft = recipe.filter(|_| grace_ends.is_some());
@@ -212,6 +211,9 @@ impl<'a, 'g> World<'a, 'g> {
     fn finalize(&mut self, number: u32, now: Timestamp) -> Result<(), SimulationError> {
         self.refresh(number)?;
         let Some(draft) = self.invoices.draft(number) else { return Ok(()) };
+        if let Some((place, recipe)) = draft.place.zip(draft.draft.as_ref()) {
+            self.subscriptions[place].finalize(recipe);
+        }
         let content = self.purse.pay(draft.content.clone(), now).map_err(|error| too_large(number, &error))?;
         self.invoices.finalize(number, content);
         Ok(())
@@ -222,9 +224,8 @@ impl<'a, 'g> World<'a, 'g> {
         let Some(draft) = self.invoices.draft(number) else { return Ok(()) };
         let Some((place, recipe)) = draft.place.zip(draft.draft.clone()) else { return Ok(()) };
         let ground = Ground { scenario: self.scenario, taxes: self.taxes, log: &self.log };
-        if let Some(content) = self.subscriptions[place].bill_again(ground, &recipe)? {
-            self.invoices.refresh(number, content);
-        }
+        let content = self.subscriptions[place].bill_again(ground, &recipe)?;
+        self.invoices.refresh(number, content);
         Ok(())
     }
 
@@ -274,17 +275,6 @@ impl<'a, 'g> World<'a, 'g> {
         let number = self.invoices.issue(issue)?;
         self.check_lines()?;
         self.finalize(number, entry.time)
-    }
-
-    /// The local midnight at which a periodic invoice is no draft any more.
-    fn grace_ends(&self, content: &InvoiceContent) -> Option<Timestamp> {
-        let customer = &self.scenario.customer;
-        if customer.invoice_grace_days == 0 || content.reason != InvoiceReason::Period {
-            return None;
-        }
-        let zone = &customer.timezone;
-        let days = Span::new().days(customer.invoice_grace_days);
-        Some(zone.start_of_day(zone.date_of(content.issued_at).saturating_add(days)))
     }
 
     /// Sees to a subscription's next boundary, and to no other.

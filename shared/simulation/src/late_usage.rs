@@ -1,70 +1,98 @@
 //! Windows whose usage has been billed, and what late events change in them.
 
-use std::collections::BTreeMap;
-
-use domain::{BillingError, Exact, Group, LateUsage, LineItem, LineKind, Meter, Plan, Usage, UsageWindow, adjustment};
-use jiff::Timestamp;
+use domain::{
+    Billable, BillingError, ClosedCommitment, ClosedWindow, LateCharges, Meter, Plan, PlanPeriod, Reopened, Usage,
+    UsageWindow, adjust,
+};
+use jiff::{Timestamp, civil::Date};
 
 /// A window of a price, as it was billed.
 #[derive(Debug)]
 pub(crate) struct BilledWindow<'a> {
     plan: &'a Plan,
-    window: UsageWindow,
+    closed: ClosedWindow,
+    /// The boundary of the draft in which its usage still counts.
+    draft: Option<Date>,
     /// Whether events have come late since.
-    pub(crate) is_late: bool,
-    /// By group: what has been billed, in the meter's units and in minor units.
-    billed: BTreeMap<Option<Group>, (Exact, i64)>,
-    /// What a minimum has added.
-    minimum_minor: i64,
+    is_late: bool,
 }
 
-impl<'a> BilledWindow<'a> {
-    /// The window as an invoice has just billed it.
-    pub(crate) fn new(plan: &'a Plan, window: UsageWindow, usage: &Usage, lines: &[LineItem]) -> Self {
-        let own = |kind: LineKind| {
-            let price = window.price.as_str();
-            lines.iter().filter(move |line| line.kind == kind && line.price.as_deref() == Some(price))
-        };
-        let mut billed: BTreeMap<Option<Group>, (Exact, i64)> = BTreeMap::new();
-        for used in usage.get(&window.price).into_iter().flatten() {
-            billed.insert(used.group.clone(), (used.quantity.clone(), 0));
+/// All that was billed of a subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Books<'a> {
+    windows: Vec<BilledWindow<'a>>,
+    commitments: Vec<ClosedCommitment>,
+}
+
+impl<'a> Books<'a> {
+    /// Notes what an occasion has closed, in a draft of a boundary or for good. Billed again, a window replaces what it was.
+    pub(crate) fn close(&mut self, plan: &'a Plan, closed: domain::Closed, draft: Option<Date>) {
+        for closed in closed.windows {
+            self.windows.retain(|one| !one.is_same(&closed.window));
+            self.windows.push(BilledWindow { plan, closed, draft, is_late: false });
         }
-        for line in own(LineKind::Usage) {
-            billed.entry(line.group.clone()).or_insert_with(|| (Exact::zero(), 0)).1 = line.amount_minor;
+        if let Some(commitment) = closed.commitment {
+            self.commitments.retain(|one| one.within != commitment.within);
+            self.commitments.push(commitment);
         }
-        let minimum_minor = own(LineKind::Minimum).map(|line| line.amount_minor).sum();
-        Self { plan, window, is_late: false, billed, minimum_minor }
     }
 
-    /// Whether it is the same price's window.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.window.price == other.window.price && self.window.window == other.window.window
+    /// Notes that the draft of a boundary is final.
+    pub(crate) fn finalize(&mut self, boundary: Option<Date>) {
+        for window in self.windows.iter_mut().filter(|window| window.draft == boundary) {
+            window.draft = None;
+        }
     }
 
-    /// Whether an event of a meter counts in it, if only because its value is carried into it.
-    pub(crate) fn covers(&self, meter: &Meter, at: Timestamp) -> bool {
-        let window = &self.window.window;
-        let from = if meter.is_recurring() { window.carried_from.min(window.from) } else { window.from };
-        self.window.meter == meter.key() && from <= at && at < window.to && !self.window.is_paused(at)
+    /// What was billed of these windows, in minor units.
+    pub(crate) fn billed_minor(&self, closed: &[ClosedWindow]) -> i64 {
+        let billed = |one: &&BilledWindow<'a>| closed.iter().any(|other| one.is_same(&other.window));
+        self.windows.iter().filter(billed).fold(0, |sum, one| sum.saturating_add(one.closed.billed_minor()))
     }
 
-    /// The lines for what has changed in it; from here on that is billed, too.
+    /// Counts what a draft's windows have changed by, for a commitment that has ended since.
+    ///
+    /// # Errors
+    /// `Totals` beyond 64 bits.
+    pub(crate) fn count(&mut self, within: &PlanPeriod, change_minor: i64) -> Result<(), BillingError> {
+        let commitment = self.commitments.iter_mut().find(|one| one.within == *within);
+        Ok(commitment.map_or(Ok(()), |commitment| commitment.count(change_minor))?)
+    }
+
+    /// Notes that an event counts differently in windows that were billed, if only since its value is carried into them.
+    pub(crate) fn note_late(&mut self, meter: &Meter, at: Timestamp) {
+        for window in self.windows.iter_mut().filter(|window| window.closed.counts(meter, at)) {
+            window.is_late = true;
+        }
+    }
+
+    /// What has changed in windows that events came late for; from here on that is billed, too. In a draft they just count.
     pub(crate) fn adjust(
         &mut self,
-        measure: impl FnOnce(&'a Plan, &UsageWindow) -> Result<Usage, BillingError>,
-    ) -> Result<Vec<LineItem>, BillingError> {
-        self.is_late = false;
-        let usage = measure(self.plan, &self.window)?;
-        let late = LateUsage {
-            plan: self.plan,
-            window: &self.window,
-            used: usage.get(&self.window.price).map_or(&[][..], Vec::as_slice),
-            billed: &self.billed,
-            minimum_minor: self.minimum_minor,
-        };
-        let adjusted = adjustment(&late)?;
-        self.billed = adjusted.billed;
-        self.minimum_minor = adjusted.minimum_minor;
-        Ok(adjusted.lines)
+        billable: &Billable<'_>,
+        measure: impl Fn(&'a Plan, &UsageWindow) -> Result<Usage, BillingError>,
+    ) -> Result<LateCharges, BillingError> {
+        let late: Vec<&mut BilledWindow<'a>> =
+            self.windows.iter_mut().filter(|window| window.is_late && window.draft.is_none()).collect();
+        let mut measured = Vec::with_capacity(late.len());
+        for one in &late {
+            measured.push(measure(one.plan, &one.closed.window)?.remove(&one.closed.window.price).unwrap_or_default());
+        }
+        let reopened = late.iter().zip(&measured);
+        let reopened = reopened.map(|(one, used)| Reopened { closed: &one.closed, plan: one.plan, used });
+        let reopened: Vec<Reopened<'_>> = reopened.collect();
+        let adjusted = adjust(billable, &reopened, std::mem::take(&mut self.commitments))?;
+        self.commitments = adjusted.commitments;
+        for (one, closed) in late.into_iter().zip(adjusted.windows) {
+            one.closed = closed;
+            one.is_late = false;
+        }
+        Ok(adjusted.late)
+    }
+}
+
+impl BilledWindow<'_> {
+    fn is_same(&self, window: &UsageWindow) -> bool {
+        self.closed.window.price == window.price && self.closed.window.window == window.window
     }
 }

@@ -3,7 +3,7 @@
 //! Owns the reading of the whole document and the rules between its parts: keys are unique and name something. What a plan, a
 //! meter, a coupon or a tax rate must be is the domain's.
 
-use domain::{Coupon, Currency, Meter, Plan, TaxRate, TaxRounding, Zone};
+use domain::{Coupon, Currency, InvoiceContent, Meter, Plan, TaxRate, TaxRounding, Zone, grace_end};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -46,6 +46,13 @@ pub(crate) struct Customer {
     /// Days in which a periodic invoice stays a draft.
     #[serde(default)]
     pub(crate) invoice_grace_days: u16,
+}
+
+impl Customer {
+    /// Until when an invoice is a draft, if it is one.
+    pub(crate) fn grace_end(&self, content: &InvoiceContent) -> Option<Timestamp> {
+        grace_end(content, self.invoice_grace_days, &self.timezone)
+    }
 }
 
 /// The parts of the document, each still to be read.

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::{BillingError, Draft};
+use super::{BillingError, ClosedCommitment, Draft, PlanPeriod};
 use crate::{BillingPeriod, Exact, LineInputs, LineItem, LineKind, Proration};
 
 impl Draft<'_> {
@@ -32,6 +32,9 @@ impl Draft<'_> {
             inputs: LineInputs::Commitment { minimum_commitment_minor, billed_minor },
         };
         let line = line.priced(self.plan.currency()).map_err(BillingError::Totals)?;
+        // A change of plan at this occasion comes after it.
+        let within = PlanPeriod::under_way(&self.subscription);
+        self.commitment = Some(ClosedCommitment::new(within, line.clone(), billed_minor));
         if line.amount_minor > 0 {
             self.lines.push(line);
         }

@@ -9,8 +9,10 @@
 mod adjustment;
 mod advance;
 mod arrears;
+mod closed;
 mod commitment;
 mod credit;
+mod error;
 mod so_far;
 mod upgrade;
 mod usage;
@@ -21,14 +23,16 @@ use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-pub use adjustment::{Adjusted, BilledUsage, LateUsage, adjustment};
+pub use adjustment::{Adjustments, LateCharges, Reopened, adjust};
+pub use closed::{Closed, ClosedCommitment, ClosedWindow, PlanPeriod};
+pub use error::BillingError;
 pub use so_far::{usage_so_far, windows_under_way};
 pub use upgrade::is_upgrade;
 pub use usage::{UsageWindow, Used, usage_windows};
 
 use crate::{
-    AmountError, AppliedCoupon, ForbiddenTransition, InvoiceContent, InvoiceHead, InvoiceReason, LineItem, Plan,
-    SpecError, Subscription, SubscriptionStatus, TaxRate, TaxRounding, Zone,
+    AmountError, AppliedCoupon, InvoiceContent, InvoiceHead, InvoiceReason, LineItem, Plan, SpecError, Subscription,
+    SubscriptionStatus, TaxRate, TaxRounding, Zone,
     subscription::{Moment, Terms},
 };
 
@@ -62,8 +66,8 @@ pub struct Billable<'a> {
 pub struct Metered {
     /// In the [`usage_windows`] of the occasion.
     pub usage: Usage,
-    /// What late or corrected usage changes in periods billed before, by [`adjustment`].
-    pub adjustments: Vec<LineItem>,
+    /// What late or corrected usage changes in periods billed before, by [`adjust`].
+    pub late: LateCharges,
 }
 
 /// What a subscription is billed for.
@@ -117,31 +121,8 @@ pub struct Bill {
     pub invoice: Option<InvoiceContent>,
     /// The subscription afterwards.
     pub subscription: Subscription,
-}
-
-/// Why a subscription cannot be billed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BillingError {
-    /// A line's amount cannot be computed.
-    #[error("price `{price}` cannot be billed: {source}")]
-    Price {
-        /// Key of the price.
-        price: String,
-        /// Why.
-        source: AmountError,
-    },
-    /// The lines cannot be added up.
-    #[error("the invoice cannot be added up: {0}")]
-    Totals(#[from] AmountError),
-    /// The subscription does not fit the plan.
-    #[error("{0}")]
-    Terms(#[from] SpecError),
-    /// It is not in a state for this.
-    #[error("{0}")]
-    State(#[from] ForbiddenTransition),
-    /// It is over, so it has no boundary.
-    #[error("the subscription is over")]
-    Over,
+    /// What is not to be billed again, but adjusted.
+    pub closed: Closed,
 }
 
 /// Bills a subscription for an occasion.
@@ -151,12 +132,25 @@ pub enum BillingError {
 /// subscription does not fit the plan.
 pub fn bill(billable: &Billable<'_>, occasion: &Occasion<'_>, metered: &Metered) -> Result<Bill, BillingError> {
     let draft = Draft::new(billable, occasion, metered)?;
-    match *occasion {
+    let windows = if closed::measures(billable.plan) { usage_windows(billable, occasion)? } else { Vec::new() };
+    let mut bill = match *occasion {
         Occasion::Boundary { next_plan } => draft.boundary(next_plan),
         Occasion::Change { to, quantities, proration, .. } => draft.change(to, quantities, proration),
         Occasion::Cancel { proration, .. } => draft.cancel(proration),
         Occasion::Resume { .. } => draft.resume(),
-    }
+    }?;
+    bill.closed.windows = closed::close(billable, windows, (metered, &bill));
+    Ok(bill)
+}
+
+/// An invoice of the next boundary without lines, which would not be issued.
+///
+/// # Errors
+/// [`BillingError::Over`] when there is no boundary; `State` when the subscription is over.
+pub fn nothing(billable: &Billable<'_>) -> Result<InvoiceContent, BillingError> {
+    let metered = Metered::default();
+    let draft = Draft::new(billable, &Occasion::Boundary { next_plan: None }, &metered)?;
+    Ok(InvoiceContent::of_lines(draft.head(), Vec::new())?)
 }
 
 /// Whether a price's days in arrears end with what is billed, or are cut and go on in the same window.
@@ -178,6 +172,8 @@ struct Draft<'a> {
     lines: Vec<LineItem>,
     /// Where in `lines` what was billed in advance stands.
     in_advance: Vec<usize>,
+    /// The commitment that has ended.
+    commitment: Option<ClosedCommitment>,
 }
 
 impl<'a> Draft<'a> {
@@ -194,15 +190,15 @@ impl<'a> Draft<'a> {
             Occasion::Cancel { at, .. } => (today(at), InvoiceReason::Cancel),
         };
         subscription.must_live(SubscriptionStatus::Active)?;
-        let (lines, in_advance) = (Vec::new(), Vec::new());
-        Ok(Self { billable: *billable, metered, plan, subscription, now, reason, lines, in_advance })
+        let (lines, in_advance, commitment) = (Vec::new(), Vec::new(), None);
+        Ok(Self { billable: *billable, metered, plan, subscription, now, reason, lines, in_advance, commitment })
     }
 
     /// A boundary: arrears of the windows that end, advance of those that begin, in the plan's price order.
     fn boundary(mut self, next_plan: Option<&'a Plan>) -> Result<Bill, BillingError> {
         let day = self.now.date;
         self.settle_pauses(day)?;
-        self.take_credits();
+        self.take_credits()?;
         self.bill_arrears(Stint::Ends, |draft, price| draft.window_ends(price, day))?;
         let (turns, ends) = (self.plan_turns(day), self.plan_ends(day));
         if ends {
@@ -257,7 +253,7 @@ impl<'a> Draft<'a> {
     fn change_plan(&mut self, plan: &'a Plan, terms: Terms, proration: ProrationBehavior) -> Result<(), BillingError> {
         let day = self.now.date;
         self.settle_pauses(day)?;
-        self.take_credits();
+        self.take_credits()?;
         self.bill_arrears(Stint::Ends, |_, _| true)?;
         if proration == ProrationBehavior::Day {
             self.credit_unused(day, |_| true)?;
@@ -273,7 +269,7 @@ impl<'a> Draft<'a> {
 
     fn change_quantities(&mut self, terms: Terms, proration: ProrationBehavior) -> Result<(), BillingError> {
         self.settle_pauses(self.now.date)?;
-        self.take_credits();
+        self.take_credits()?;
         self.take_quantities(terms.quantities, proration)?;
         // What was credited, and nothing else, is not billed ahead any more.
         self.bill_advance()
@@ -286,7 +282,7 @@ impl<'a> Draft<'a> {
         let today = self.now.date;
         let unused_from = if paused { today } else { today.tomorrow().unwrap_or(Date::MAX) };
         self.settle_pauses(unused_from)?;
-        self.take_credits();
+        self.take_credits()?;
         self.end_tomorrow();
         self.bill_arrears(Stint::Ends, |_, _| true)?;
         if proration == ProrationBehavior::Day {
@@ -308,7 +304,7 @@ impl<'a> Draft<'a> {
         self.subscription.pauses.retain(|pause| pause.until != Some(pause.from));
         self.bill_advance()?;
         if !self.lines.is_empty() {
-            self.take_credits();
+            self.take_credits()?;
         }
         self.issue()
     }
@@ -387,9 +383,13 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts the credits that waited for an invoice, and adjustments of earlier periods, on this one.
-    fn take_credits(&mut self) {
+    fn take_credits(&mut self) -> Result<(), AmountError> {
         self.lines.append(&mut self.subscription.credits);
-        self.lines.extend(self.metered.adjustments.iter().cloned());
+        let LateCharges { lines, counted_minor } = &self.metered.late;
+        self.lines.extend(lines.iter().cloned());
+        let sum = self.subscription.period_billed_minor.checked_add(*counted_minor);
+        self.subscription.period_billed_minor = sum.ok_or(AmountError::Overflow)?;
+        Ok(())
     }
 
     fn push(&mut self, line: LineItem) -> Result<(), BillingError> {
@@ -399,11 +399,8 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn issue(mut self) -> Result<Bill, BillingError> {
-        if self.lines.is_empty() {
-            return Ok(Bill { invoice: None, subscription: self.subscription });
-        }
-        let head = InvoiceHead {
+    fn head(&self) -> InvoiceHead {
+        InvoiceHead {
             reason: self.reason,
             issued_at: self.now.at,
             currency: self.plan.currency(),
@@ -411,13 +408,21 @@ impl<'a> Draft<'a> {
             tax_rates: self.billable.taxes.rates.clone(),
             tax_rounding: self.billable.taxes.rounding,
             coupons: AppliedCoupon::in_force(&self.subscription.coupons),
-        };
+        }
+    }
+
+    fn issue(mut self) -> Result<Bill, BillingError> {
+        let closed = Closed { windows: Vec::new(), commitment: self.commitment.take() };
+        if self.lines.is_empty() {
+            return Ok(Bill { invoice: None, subscription: self.subscription, closed });
+        }
+        let head = self.head();
         let content = InvoiceContent::of_lines(head, self.lines)?;
         self.subscription.coupons = AppliedCoupon::after(&self.subscription.coupons, &content)?;
         for index in self.in_advance {
             self.subscription.note_paid(&content.lines[index]);
         }
-        Ok(Bill { invoice: Some(content), subscription: self.subscription })
+        Ok(Bill { invoice: Some(content), subscription: self.subscription, closed })
     }
 
     /// Puts the lines into the plan's price order; what has no price comes last.

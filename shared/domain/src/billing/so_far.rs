@@ -30,7 +30,7 @@ pub fn windows_under_way(billable: &Billable<'_>, at: Timestamp) -> Result<Vec<U
 /// # Errors
 /// [`BillingError::Price`] when an amount cannot be computed.
 pub fn usage_so_far(billable: &Billable<'_>, at: Timestamp, usage: Usage) -> Result<Vec<LineItem>, BillingError> {
-    let metered = Metered { usage, adjustments: Vec::new() };
+    let metered = Metered { usage, ..Metered::default() };
     let mut lines = Vec::new();
     for price in prices_of_usage(billable) {
         let mut draft = draft(billable, at, &metered)?;

@@ -41,7 +41,7 @@ impl Used {
 }
 
 /// The usage that a price is billed for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageWindow {
     /// Key of the price.
     pub price: String,

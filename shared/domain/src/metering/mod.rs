@@ -29,7 +29,7 @@ pub struct Selection<'a> {
 }
 
 /// The instants whose events count, half-open like every period.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeterWindow {
     /// First instant in it.
     pub from: Timestamp,

@@ -242,9 +242,9 @@ impl Story {
     /// Bills an occasion, and asserts what holds for each.
     pub(crate) fn bill(&mut self, occasion: &Occasion<'_>) -> Result<Option<InvoiceContent>, BillingError> {
         let billable = self.billable();
-        let metered = Metered { usage: self.measure(occasion)?, adjustments: Vec::new() };
-        let Bill { invoice, subscription } = bill(&billable, occasion, &metered)?;
-        let again = Bill { invoice: invoice.clone(), subscription: subscription.clone() };
+        let metered = Metered { usage: self.measure(occasion)?, ..Metered::default() };
+        let Bill { invoice, subscription, closed } = bill(&billable, occasion, &metered)?;
+        let again = Bill { invoice: invoice.clone(), subscription: subscription.clone(), closed };
         assert_eq!(bill(&billable, occasion, &metered), Ok(again), "billing twice is billing once");
         if let Some(content) = &invoice {
             Self::adds_up(content);

@@ -2,6 +2,7 @@
 
 mod bad_scenarios;
 mod fuzz;
+mod late_usage;
 mod laws;
 mod random;
 mod scenarios;
