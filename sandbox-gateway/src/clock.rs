@@ -16,6 +16,7 @@ pub(crate) const MAX_ADVANCE_SECONDS: u64 = 100 * 366 * 24 * 3600;
 #[derive(Debug)]
 pub(crate) struct Clock {
     base: Timestamp,
+    started_at: Timestamp,
     started: Instant,
     advanced_seconds: AtomicU64,
 }
@@ -24,13 +25,14 @@ impl Clock {
     /// A clock that stands `advanced_seconds` (as journalled) ahead of the wall clock, and not
     /// before `not_before`, the latest time in the journal.
     pub(crate) fn start(advanced_seconds: u64, not_before: Timestamp) -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a gateway is another company's machine: it has a clock of its own"
-        )]
-        let wall = Timestamp::now();
+        let wall = wall();
         let recorded = not_before.checked_sub(seconds(advanced_seconds)).unwrap_or(Timestamp::MIN);
-        Self { base: wall.max(recorded), started: Instant::now(), advanced_seconds: AtomicU64::new(advanced_seconds) }
+        Self {
+            base: wall.max(recorded),
+            started_at: wall,
+            started: Instant::now(),
+            advanced_seconds: AtomicU64::new(advanced_seconds),
+        }
     }
 
     /// The gateway's time.
@@ -38,6 +40,12 @@ impl Clock {
         let advanced = seconds(self.advanced_seconds.load(Ordering::Relaxed));
         let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
         self.base.saturating_add(advanced.saturating_add(elapsed)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The machine's time: what a message says that it was sent at, however far the gateway's own was moved.
+    pub(crate) fn wall(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        self.started_at.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
     /// Whether `seconds` more would leave the clock within [`MAX_ADVANCE_SECONDS`] of the wall.
@@ -52,6 +60,11 @@ impl Clock {
     pub(crate) fn advance(&self, seconds: u64) {
         self.advanced_seconds.fetch_add(seconds, Ordering::Relaxed);
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a gateway is another company's machine: it has a clock of its own")]
+fn wall() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Every advance is within [`MAX_ADVANCE_SECONDS`]; a journal edited by hand saturates.

@@ -7,10 +7,13 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::ledger::PaymentIntent;
+use crate::objects::PaymentIntent;
+use crate::tokens::Decline;
 
 /// What a refused client is told to wait; a whole second is the header's smallest unit.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// The type of every refusal of a card.
+pub(crate) const CARD_ERROR: &str = "card_error";
 const BASIC_REALM: HeaderValue = HeaderValue::from_static(r#"Basic realm="Sandbox""#);
 
 /// An answer that is not a success. Boxed inside: it travels in every `Result` of the crate.
@@ -29,6 +32,8 @@ pub(crate) struct ErrorBody {
     pub(crate) code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decline_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) advice_code: Option<&'static str>,
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) param: Option<String>,
@@ -78,11 +83,30 @@ impl ApiError {
         )
     }
 
-    /// 404: no such payment intent.
-    pub(crate) fn no_such_payment_intent(id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", format!("No such payment_intent: '{id}'"))
+    /// 404: no object of this kind and id; `param` names what it was given as.
+    pub(crate) fn missing(object: &str, id: &str, param: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", format!("No such {object}: '{id}'"))
             .code("resource_missing")
-            .param("intent")
+            .param(param)
+    }
+
+    /// 400: the object's state does not allow it.
+    pub(crate) fn state(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).code(code)
+    }
+
+    /// 402: the bank refused the card.
+    pub(crate) fn card(decline: &Decline, intent: PaymentIntent) -> Self {
+        let body = ErrorBody {
+            kind: CARD_ERROR,
+            code: Some(decline.code),
+            decline_code: Some(decline.decline_code),
+            advice_code: decline.advice_code,
+            message: decline.message.to_owned(),
+            param: None,
+            payment_intent: Some(intent),
+        };
+        Self { status: StatusCode::PAYMENT_REQUIRED, body: Box::new(body) }
     }
 
     /// 400: the idempotency key was used with other parameters.

@@ -54,6 +54,11 @@ impl Fields {
         self.0.remove(name).filter(|value| !value.is_empty())
     }
 
+    /// Whether a field was sent.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Takes a field that must be there.
     pub(crate) fn required(&mut self, name: &str) -> Result<String, ApiError> {
         self.optional(name).ok_or_else(|| {

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,21 +14,27 @@ use jiff::Timestamp;
 
 use crate::Config;
 use crate::clock::Clock;
-use crate::errors::{ApiError, Envelope};
+use crate::errors::ApiError;
+use crate::execution::{Executed, Execution};
 use crate::idempotency::{Answer, Claim, Keys, StoredKey};
 use crate::journal::{Entry, Journal};
-use crate::ledger::{Ledger, PaymentIntent};
+use crate::ledger::Ledger;
+use crate::objects::Event;
 use crate::settings::Behaviour;
+use crate::webhooks::Webhooks;
 
 /// Everything the endpoints share.
 #[derive(Debug)]
 pub(crate) struct Gateway {
+    /// Where it is reached.
+    pub(crate) own_url: String,
     pub(crate) clock: Clock,
     pub(crate) behaviour: Behaviour,
+    pub(crate) webhooks: Webhooks,
     books: Mutex<Books>,
 }
 
-/// What changes with a charge.
+/// What changes with an execution.
 #[derive(Debug)]
 pub(crate) struct Books {
     pub(crate) ledger: Ledger,
@@ -37,30 +44,17 @@ pub(crate) struct Books {
     failed_once: HashSet<String>,
 }
 
-/// A request to execute under a key.
-#[derive(Debug, Clone)]
-pub(crate) struct Execution {
-    pub(crate) key: Option<String>,
-    pub(crate) fingerprint: String,
-}
-
-/// An executed charge and how it is answered.
-#[derive(Debug)]
-pub(crate) struct Executed {
-    pub(crate) intent: PaymentIntent,
-    pub(crate) answer: Answer,
-}
-
 impl Gateway {
     /// Opens the books, from the journal if there is one.
-    pub(crate) fn open(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) fn open(config: &Config, own_url: String) -> anyhow::Result<Self> {
         config.settings.check().map_err(anyhow::Error::msg)?;
         let mut ledger = Ledger::default();
         let mut keys = Keys::default();
         let mut advanced_seconds = 0;
         let replay = |entry| match entry {
-            Entry::Executed { intent, key } => {
-                ledger.append(*intent);
+            Entry::Executed { objects, events, key } => {
+                objects.into_iter().for_each(|object| ledger.put(object));
+                events.into_iter().for_each(|event| drop(ledger.events.put(event)));
                 if let Some(stored) = key {
                     keys.finish(stored);
                 }
@@ -73,8 +67,10 @@ impl Gateway {
         };
         let latest = ledger.latest().and_then(|at| Timestamp::from_second(at).ok());
         Ok(Self {
+            own_url,
             clock: Clock::start(advanced_seconds, latest.unwrap_or(Timestamp::UNIX_EPOCH)),
             behaviour: Behaviour::new(config.settings.clone()),
+            webhooks: Webhooks::new(config.webhooks.endpoint()),
             books: Mutex::new(Books { ledger, keys, journal, failed_once: HashSet::new() }),
         })
     }
@@ -113,12 +109,23 @@ impl Gateway {
         }
         let task = tokio::spawn(async move { self.execute(execution, execute).await });
         task.await.unwrap_or_else(|failure| {
-            tracing::error!(%failure, "a charge ended in a panic");
+            tracing::error!(%failure, "an execution ended in a panic");
             ApiError::internal(StatusCode::INTERNAL_SERVER_ERROR).into_response()
         })
     }
 
-    async fn execute<F>(&self, execution: Execution, execute: F) -> Response
+    /// Executes what no client asked for, without a key and without misbehaviour.
+    pub(crate) async fn enter<F>(self: Arc<Self>, execute: F) -> Result<Response, ApiError>
+    where
+        F: FnOnce(&mut Books, Timestamp) -> Result<Executed, ApiError>,
+    {
+        let nameless = Execution { key: None, fingerprint: String::new() };
+        let Committed { answer, events, .. } = self.books().commit(nameless, &self.clock, execute)?;
+        self.webhooks.announce(&self, &events);
+        Ok(answer.first())
+    }
+
+    async fn execute<F>(self: Arc<Self>, execution: Execution, execute: F) -> Response
     where
         F: FnOnce(&mut Books, Timestamp) -> Result<Executed, ApiError>,
     {
@@ -126,8 +133,9 @@ impl Gateway {
         tokio::time::sleep(settings.latency()).await;
         let outcome = self.books().commit(execution, &self.clock, execute);
         match outcome {
-            Ok(answer) => {
-                tokio::time::sleep(settings.answer_delay()).await;
+            Ok(Committed { answer, events, delay }) => {
+                self.webhooks.announce(&self, &events);
+                tokio::time::sleep(settings.answer_delay() + delay).await;
                 answer.first()
             }
             Err(refusal) => refusal.into_response(),
@@ -135,10 +143,17 @@ impl Gateway {
     }
 }
 
+/// An execution that is in the books.
+struct Committed {
+    answer: Answer,
+    events: Vec<Event>,
+    delay: Duration,
+}
+
 impl Books {
     /// Executes and enters the result: journal first, then memory, so that what is read from
     /// memory is already safe. If nothing was executed the key is free again.
-    fn commit<F>(&mut self, execution: Execution, clock: &Clock, execute: F) -> Result<Answer, ApiError>
+    fn commit<F>(&mut self, execution: Execution, clock: &Clock, execute: F) -> Result<Committed, ApiError>
     where
         F: FnOnce(&mut Self, Timestamp) -> Result<Executed, ApiError>,
     {
@@ -150,48 +165,32 @@ impl Books {
         entered
     }
 
-    fn enter(&mut self, execution: &Execution, executed: Executed, at: Timestamp) -> Result<Answer, ApiError> {
-        let Executed { intent, answer } = executed;
+    fn enter(&mut self, execution: &Execution, executed: Executed, at: Timestamp) -> Result<Committed, ApiError> {
+        let Executed { objects, events, answer, delay } = executed;
         let key = execution.key.clone().map(|key| StoredKey {
             key,
             fingerprint: execution.fingerprint.clone(),
             answer: answer.clone(),
             at,
         });
-        let intent = Box::new(intent);
-        let entry = Entry::Executed { intent, key };
+        let entry = Entry::Executed { objects: objects.clone(), events: events.clone(), key: key.clone() };
         self.journal.append(&entry).map_err(|error| {
-            tracing::error!(error = format!("{error:#}"), "a charge was not executed");
+            tracing::error!(error = format!("{error:#}"), "a request was not executed");
             ApiError::internal(StatusCode::INTERNAL_SERVER_ERROR)
         })?;
-        if let Entry::Executed { intent, key } = entry {
-            self.ledger.append(*intent);
-            if let Some(stored) = key {
-                self.failed_once.remove(&stored.key);
-                self.keys.finish(stored);
-            }
+        objects.into_iter().for_each(|object| self.ledger.put(object));
+        events.iter().for_each(|event| drop(self.ledger.events.put(event.clone())));
+        if let Some(stored) = key {
+            self.failed_once.remove(&stored.key);
+            self.keys.finish(stored);
         }
-        Ok(answer)
+        Ok(Committed { answer, events, delay })
     }
 
     /// Whether this is the first try of `key` with the fail-once token; remembers it.
     pub(crate) fn fails_this_time(&mut self, key: &str) -> bool {
         self.failed_once.insert(key.to_owned())
     }
-}
-
-/// Renders an error as it is stored under a key.
-pub(crate) fn stored_error(error: &ApiError) -> Result<Answer, ApiError> {
-    stored(error.status, &Envelope { error: &error.body })
-}
-
-/// Renders a body as it is stored under a key.
-pub(crate) fn stored(status: StatusCode, body: &impl serde::Serialize) -> Result<Answer, ApiError> {
-    let text = serde_json::to_string(body).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be encoded");
-        ApiError::internal(StatusCode::INTERNAL_SERVER_ERROR)
-    })?;
-    Ok(Answer::new(status, text))
 }
 
 /// Locks through a poisoned mutex: a panic inside is logged where it happened, and the guarded

@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::idempotency::StoredKey;
-use crate::ledger::PaymentIntent;
+use crate::objects::{Event, Object};
 
 const FILE_NAME: &str = "journal.jsonl";
 
@@ -21,9 +21,10 @@ const FILE_NAME: &str = "journal.jsonl";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
-    /// An execution: the charge and, if it had one, its idempotency key with the answer. Together
-    /// in one line, so that neither exists without the other.
-    Executed { intent: Box<PaymentIntent>, key: Option<StoredKey> },
+    /// An execution: what it made or changed, what happened by it and, if it had one, its
+    /// idempotency key with the answer. Together in one line, so that none exists without the
+    /// others.
+    Executed { objects: Vec<Object>, events: Vec<Event>, key: Option<StoredKey> },
     /// The clock was moved forward.
     ClockAdvanced { seconds: u64 },
 }

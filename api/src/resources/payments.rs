@@ -100,6 +100,7 @@ impl From<AttemptState> for PaymentStatus {
 
 impl Payment {
     fn of(attempt: PaymentAttempt, livemode: bool) -> Self {
+        let failure_code = attempt.failure_code().map(ToOwned::to_owned);
         Self {
             id: attempt.id,
             object: "payment",
@@ -113,8 +114,8 @@ impl Payment {
             payment_method: attempt.payment_method,
             status: attempt.state.into(),
             gateway_payment: attempt.gateway_payment,
-            failure_code: attempt.failure_code,
-            failure_message: attempt.failure_message,
+            failure_code,
+            failure_message: attempt.failure.map(|failure| failure.message),
             settled_at: attempt.settled_at,
         }
     }

@@ -298,6 +298,7 @@ fn config(stack: &Stack) -> AppConfig {
         stripe_base_url: "http://127.0.0.1:9".to_owned(),
         stripe_secret_key: None,
         stripe_secret_key_file: None,
+        payment_return_url: "https://ratchet.example/thanks".to_owned(),
         metrics_listen: String::new(),
         log_format: LogFormat::Text,
     }

@@ -22,7 +22,7 @@ async fn the_ledger_sums_by_currency_and_the_charges_page_through() {
     assert_eq!(ledger["charges"], 11);
     assert_eq!(ledger["succeeded"], 6);
     assert_eq!(ledger["declined"], 5);
-    assert_eq!(ledger["customers"], 1);
+    assert_eq!(ledger["customers"], 2);
     assert_eq!(ledger["amount_minor"], json!({ "usd": 6250, "jpy": 1250 }));
 
     let mut seen: Vec<Value> = Vec::new();
@@ -77,6 +77,8 @@ async fn admin_calls_are_strict() {
         ("/clock/advance", json!({ "seconds": -1 })),
         ("/clock/advance", json!({ "seconds": u64::MAX })),
         ("/clock/advance", json!({})),
+        ("/payment_methods", json!({ "payment_method": "pm_1", "behaves_as": "pm_nobody" })),
+        ("/webhook_endpoints", json!({ "url": "http://127.0.0.1:9", "secrets": [] })),
     ] {
         let answer = server.admin(path, body.clone()).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path} {body}");

@@ -25,6 +25,12 @@ impl Process {
         Self { child, url: url.trim().to_owned() }
     }
 
+    /// The one who pays.
+    async fn customer(&self, client: &Client) {
+        let request = client.post(format!("{}/v1/customers", self.url)).form(&[("id", "cus_1")]);
+        assert!(request.bearer_auth("sk_test").send().await.unwrap().status().is_success());
+    }
+
     fn kill9(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -66,6 +72,7 @@ async fn killed_in_the_middle_it_knows_every_charge_it_confirmed_and_charges_non
     let dir = tempfile::tempdir().unwrap();
     let client = client();
     let mut first = Process::start(dir.path());
+    first.customer(&client).await;
     let keys: Vec<String> = (0..300).map(|number| format!("pay_{number}")).collect();
     let pay = |url: String, keys: Vec<String>| {
         let client = client.clone();
@@ -108,6 +115,7 @@ async fn an_advanced_clock_stays_advanced_and_keys_stay_forgotten() {
     let client = client();
     let fields = charge("pm_sandbox_ok");
     let mut first = Process::start(dir.path());
+    first.customer(&client).await;
     let before = post(&client, &first.url, "k1", &fields).await;
     let advance = client.post(format!("{}/_sandbox/clock/advance", first.url));
     let advance = advance.json(&json!({ "seconds": 24 * 3600 })).send().await;

@@ -34,6 +34,7 @@ async fn declines_carry_their_code_and_the_intent() {
         ("pm_card_chargeDeclined", "card_declined", "generic_decline"),
         ("pm_sandbox_decline_insufficient_funds", "card_declined", "insufficient_funds"),
         ("pm_card_authenticationRequired", "authentication_required", "authentication_required"),
+        ("pm_sandbox_decline_expired_card", "expired_card", "expired_card"),
     ];
     for (token, code, decline_code) in cases {
         let answer = server.charge(token, &charge(token)).await;
@@ -48,7 +49,7 @@ async fn declines_carry_their_code_and_the_intent() {
         assert_eq!(intent["last_payment_error"]["code"], code, "{token}");
     }
     let ledger = server.ledger().await;
-    assert_eq!(ledger["declined"], 4);
+    assert_eq!(ledger["declined"], 5);
     assert_eq!(ledger["amount_minor"], json!({}));
     server.stop().await;
 }
@@ -63,7 +64,6 @@ async fn bad_parameters_are_named_and_leave_no_trace() {
         ("amount", "", "parameter_missing"),
         ("currency", "USD", "parameter_invalid"),
         ("customer", "", "parameter_missing"),
-        ("payment_method", "pm_nobody", "resource_missing"),
         ("confirm", "false", "parameter_invalid"),
         ("off_session", "", "parameter_missing"),
         ("capture", "true", "parameter_unknown"),
@@ -76,6 +76,11 @@ async fn bad_parameters_are_named_and_leave_no_trace() {
         assert_eq!(error["type"], "invalid_request_error", "{name}={value}");
         assert_eq!(error["code"], code, "{name}={value}");
         assert_eq!(error["param"], name, "{name}={value}");
+    }
+    for (name, value) in [("payment_method", "pm_nobody"), ("customer", "cus_nobody")] {
+        let answer = server.charge("same key", &with("pm_sandbox_ok", name, value)).await;
+        assert_eq!(answer.refused(404), "resource_missing");
+        assert_eq!(answer.json()["error"]["param"], name);
     }
     assert_eq!(server.ledger().await["charges"], 0);
     // A refused request does not use its key up.

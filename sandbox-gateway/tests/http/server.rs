@@ -4,7 +4,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use sandbox_gateway::Config;
+use sandbox_gateway::{Config, Settings};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -40,6 +40,20 @@ impl Answer {
 
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(&self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.json()
+    }
+
+    /// The code of a refusal.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        self.json()["error"]["code"].clone()
     }
 }
 
@@ -88,8 +102,16 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
+        let misbehaviour = config.settings.clone();
+        let config = Config { settings: Settings::default(), ..config };
         let task = tokio::spawn(sandbox_gateway::run(listener, config, shutdown.clone()));
-        Self { url, client: client(), shutdown, task }
+        let server = Self { url, client: client(), shutdown, task };
+        // Whatever the gateway does later: those who pay are there.
+        for customer in ["cus_1", "cus_2"] {
+            server.post("/v1/customers", &[("id", customer)]).await.ok();
+        }
+        server.admin("/settings", serde_json::to_value(misbehaviour).unwrap()).await;
+        server
     }
 
     pub(crate) async fn stop(mut self) {
@@ -104,6 +126,12 @@ impl Server {
     /// Charges under a key.
     pub(crate) async fn charge(&self, key: &str, fields: &[(&str, String)]) -> Answer {
         let request = self.create(fields).header("Idempotency-Key", key);
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Posts a form with the secret key, without an idempotency key.
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth("sk_test_sandbox").form(fields);
         Answer::of(request.send().await.unwrap()).await
     }
 

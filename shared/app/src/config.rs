@@ -111,6 +111,9 @@ pub struct AppConfig {
     /// File that holds the secret key of the payment gateway.
     #[arg(long, env = "STRIPE_SECRET_KEY_FILE")]
     pub stripe_secret_key_file: Option<PathBuf>,
+    /// Where a customer goes after it has confirmed a payment, unless its tenant says otherwise.
+    #[arg(long, env = "PAYMENT_RETURN_URL", default_value = "https://ratchet.example/payment-confirmed")]
+    pub payment_return_url: String,
     /// Address of the role's plumbing port: /metrics, /livez, /readyz.
     #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
     pub metrics_listen: String,

@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use billing::Billing;
-use gateways::{mail::SmtpMailer, payment::StripeGateway};
+use gateways::{
+    mail::SmtpMailer,
+    payment::{PaymentGateways, StripeGateway},
+};
 use queue::{QueueClient, WorkerHealth};
 use store::{Store, StoreConfig};
 
@@ -59,9 +62,11 @@ impl App {
             .await
             .context("QUEUE_PARTITIONS")?;
         let gateway = StripeGateway::new(&config.stripe_base_url, config.stripe_secret_key()?.into())
-            .context("STRIPE_BASE_URL, STRIPE_SECRET_KEY")?;
+            .context("STRIPE_BASE_URL, STRIPE_SECRET_KEY")?
+            .with_return_url(config.payment_return_url.clone());
+        let payments = PaymentGateways::new(gateway);
         let mailer = SmtpMailer::connect(config.smtp_url.expose()).context("SMTP_URL")?;
-        let billing = Billing { store, queue, gateway, mailer, mail_from: config.mail_from.clone(), request_id: None };
+        let billing = Billing { store, queue, payments, mailer, mail_from: config.mail_from.clone(), request_id: None };
         let health = WorkerHealth::default();
         Ok(Self { billing, clock: Clock, ids: IdSource, health, config: Arc::new(config) })
     }

@@ -1,8 +1,7 @@
 //! Collects invoices: stores the attempts, calls the gateway with bounded concurrency, settles the outcomes in bulk.
 //!
 //! **Invariant:** the attempt is stored, with the exact request, before the gateway hears of it; its id is the gateway's
-//! idempotency key for ever. A payment whose outcome is unknown is asked for again under that key or, once the gateway may
-//! have forgotten it, looked up; it is never charged blindly a second time.
+//! idempotency key for ever.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +9,6 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use gateways::payment::{Amount, ChargeOutcome, ChargeRequest, PaymentError};
 use jiff::Timestamp;
 use queue::NewJob;
 use serde_json::json;
@@ -21,10 +19,12 @@ use store::{
 use crate::{
     Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
     actor::Fact,
+    ask_gateway::{Answer, Asking},
     chunk_stage,
     context::retry_conflicts,
     finalize_invoice::finalize_if_due,
     jobs::CollectPayment,
+    payment_gateway::TenantGateway,
     settle_payment::{Carrier, Settlement, settle},
 };
 
@@ -36,10 +36,6 @@ const GATEWAY_CONCURRENCY: usize = 32;
 const SETTLE_BATCH: usize = 2 * GATEWAY_CONCURRENCY;
 /// A step that has taken this long leaves the rest to the next one, so that what is settled does not hang on a time-out.
 const STEP_TIME: Duration = Duration::from_secs(30);
-/// The gateway forgets an idempotency key after 24 h; from here on, with four hours to spare, it is asked instead.
-const KEY_TRUSTED_FOR: Duration = Duration::from_secs(20 * 60 * 60);
-/// The gateway's code for a payment method that does not exist: the customer's fault, where other rejections are ours.
-const NO_SUCH_METHOD: &str = "resource_missing";
 /// When an invoice whose outcome is unknown is tried again alone.
 const ALONE_AFTER: Duration = Duration::from_secs(2);
 
@@ -48,12 +44,6 @@ const ALONE_AFTER: Duration = Duration::from_secs(2);
 struct Open {
     invoice: Invoice,
     attempt: PaymentAttempt,
-}
-
-/// What is known of an attempt after asking the gateway.
-enum Answer {
-    Known(ChargeOutcome),
-    Unknown(PaymentError),
 }
 
 /// Collects up to 200 invoices of a chunk; hands the chunk on when none is left.
@@ -120,20 +110,35 @@ async fn collect(
 ) -> Result<Progress, BillingError> {
     let Some(first) = invoices.first() else { return Ok(Progress::Done) };
     let mut progress = Progress::Done;
-    let time = TenantTime::read(&billing.store, &first.tenant, wall).await?;
+    let tenant = first.tenant.clone();
+    let time = TenantTime::read(&billing.store, &tenant, wall).await?;
     let open = open_attempts(billing, invoices, &time).await?;
+    let gateway = TenantGateway::load(billing, &tenant).await?;
     let started = Instant::now();
     for batch in open.chunks(SETTLE_BATCH) {
         if started.elapsed() > STEP_TIME {
             return Ok(Progress::More);
         }
+        let holders = Asking::holders(batch.iter().map(|open| &open.attempt), wall);
+        let register = gateway.register(billing, (&tenant, holders), wall).await?;
+        let asking = Asking { billing, gateway: &gateway, register: &register, wall };
         // Futures rather than a mapping closure, so that the compiler sees that callers may be spawned.
-        let calls: Vec<_> = batch.iter().map(|open| ask(billing, open.clone(), wall)).collect();
-        let answers: Vec<(Open, Answer)> = stream::iter(calls).buffer_unordered(GATEWAY_CONCURRENCY).collect().await;
+        let calls: Vec<_> = batch.iter().map(|open| ask(&asking, open.clone())).collect();
+        let asked: Vec<_> = stream::iter(calls).buffer_unordered(GATEWAY_CONCURRENCY).collect().await;
+        let (mut answers, mut failure) = (Vec::new(), None);
+        for one in asked {
+            match one {
+                Ok(answer) => answers.push(answer),
+                Err(error) => failure = Some(error),
+            }
+        }
         if answers.iter().any(|(_, answer)| matches!(answer, Answer::Unknown(_))) {
             progress = Progress::More;
         }
         settle_batch(billing, answers, carrier, &time).await?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
     }
     Ok(progress)
 }
@@ -200,59 +205,14 @@ fn new_attempt(invoice: &Invoice, token: &str, time: &TenantTime) -> PaymentAtte
         state: AttemptState::Pending,
         first_sent_at: time.wall,
         gateway_payment: None,
-        failure_code: None,
-        failure_message: None,
+        failure: None,
         settled_at: None,
     }
 }
 
-/// The request of an attempt: built from what was frozen with it, so that a repeat is the same request.
-fn request(attempt: &PaymentAttempt) -> ChargeRequest {
-    ChargeRequest {
-        attempt: attempt.id.clone(),
-        invoice: attempt.invoice.clone(),
-        tenant: attempt.tenant.clone(),
-        customer: attempt.customer.clone(),
-        payment_token: attempt.payment_method.clone(),
-        amount: Amount { minor: attempt.amount.minor(), currency: attempt.amount.currency().to_string() },
-        description: format!("Invoice {}", attempt.invoice),
-    }
-}
-
-async fn ask(billing: &Billing, open: Open, wall: Timestamp) -> (Open, Answer) {
-    let answer = ask_gateway(billing, &open.attempt, wall).await;
-    (open, answer)
-}
-
-/// Charges, or finds out what became of an earlier call.
-async fn ask_gateway(billing: &Billing, attempt: &PaymentAttempt, wall: Timestamp) -> Answer {
-    let key_is_known = wall.duration_since(attempt.first_sent_at).unsigned_abs() < KEY_TRUSTED_FOR;
-    if !key_is_known {
-        return look_up(billing, attempt).await;
-    }
-    match billing.gateway.charge(&request(attempt)).await {
-        Ok(outcome) => Answer::Known(outcome),
-        // The gateway replays its own failure for ever: only its list of payments knows what happened.
-        Err(PaymentError::Unknown { replayed: true, .. }) => look_up(billing, attempt).await,
-        Err(PaymentError::Rejected { code, message, .. }) if code == NO_SUCH_METHOD => {
-            Answer::Known(ChargeOutcome::Declined { payment_id: None, code, decline_code: None, message })
-        }
-        Err(error) => Answer::Unknown(error),
-    }
-}
-
-/// Only "the gateway does not have it" closes an unknown attempt as failed.
-async fn look_up(billing: &Billing, attempt: &PaymentAttempt) -> Answer {
-    match billing.gateway.find_by_attempt(&attempt.customer, &attempt.id, attempt.first_sent_at).await {
-        Ok(Some(outcome)) => Answer::Known(outcome),
-        Ok(None) => Answer::Known(ChargeOutcome::Declined {
-            payment_id: None,
-            code: "not_executed".to_owned(),
-            decline_code: None,
-            message: "the payment gateway has no such payment".to_owned(),
-        }),
-        Err(error) => Answer::Unknown(error),
-    }
+async fn ask(asking: &Asking<'_>, open: Open) -> Result<(Open, Answer), BillingError> {
+    let answer = asking.ask(&open.attempt).await?;
+    Ok((open, answer))
 }
 
 async fn settle_batch(

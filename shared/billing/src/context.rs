@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateways::{mail::SmtpMailer, payment::StripeGateway};
+use gateways::{mail::SmtpMailer, payment::PaymentGateways};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
 
@@ -22,8 +22,8 @@ pub struct Billing {
     pub store: Store,
     /// Delivers work.
     pub queue: QueueClient,
-    /// Charges customers.
-    pub gateway: StripeGateway,
+    /// Charge customers.
+    pub payments: PaymentGateways,
     /// Sends mail.
     pub mailer: SmtpMailer,
     /// Sender address of every mail.

@@ -1,10 +1,16 @@
 //! Settles a payment attempt: the one road for every outcome, whoever reports it, and it only leads forward.
 
-use domain::ledger::{Account, Receipt, payment_received};
+use domain::{
+    Decline,
+    ledger::{Account, Receipt, payment_received},
+};
 use gateways::payment::ChargeOutcome;
 use queue::NewJob;
 use serde_json::json;
-use store::{AttemptState, Due, Invoice, Message, Notification, PaymentAttempt, Recipient, StoreError, UnitOfWork};
+use store::{
+    AttemptFailure, AttemptState, Due, Invoice, Message, Notification, PaymentAttempt, Recipient, StoreError,
+    UnitOfWork,
+};
 
 use crate::{Actor, BillingError, EventType, TenantTime, actor::Fact, jobs::SendNotification, ledger};
 
@@ -64,23 +70,21 @@ pub(crate) fn settle(
 
 /// Whether the gateway has charged.
 fn record_outcome(attempt: &mut PaymentAttempt, outcome: ChargeOutcome) -> bool {
-    let (payment, code, message) = match outcome {
+    let (payment, decline, message) = match outcome {
         ChargeOutcome::Succeeded { payment_id } => {
             attempt.state = AttemptState::Succeeded;
             attempt.gateway_payment = Some(payment_id);
             return true;
         }
-        ChargeOutcome::Declined { payment_id, code, decline_code, message } => {
-            (payment_id, decline_code.unwrap_or(code), message)
-        }
-        ChargeOutcome::RequiresAction { payment_id, message } => {
-            (payment_id, "authentication_required".to_owned(), message)
+        ChargeOutcome::Declined { payment_id, decline, message } => (payment_id, decline, message),
+        ChargeOutcome::RequiresAction { payment_id, message, .. } => {
+            let decline = Decline { code: "authentication_required".to_owned(), ..Decline::default() };
+            (payment_id, decline, message)
         }
     };
     attempt.state = AttemptState::Failed;
     attempt.gateway_payment = payment;
-    attempt.failure_code = Some(code);
-    attempt.failure_message = Some(message);
+    attempt.failure = Some(AttemptFailure { decline, message });
     false
 }
 
@@ -93,7 +97,7 @@ fn announce(
     let name = if attempt.state == AttemptState::Succeeded { EventType::InvoicePaid } else { EventType::InvoiceFailed };
     let data = json!({
         "attempt": attempt.id, "amount_minor": attempt.amount.minor(), "currency": attempt.amount.currency(),
-        "failure_code": attempt.failure_code,
+        "failure_code": attempt.failure_code(),
     });
     let fact = Fact { name, subject: &invoice.id, revision: invoice.revision, data };
     Actor::system(&invoice.tenant).announce(unit, time.wall, fact)

@@ -6,7 +6,7 @@ use domain::ledger::MovementKind;
 use jiff::{Timestamp, civil::Date};
 
 /// What follows the prefix of an id: `sub_0198` gives `0198`.
-fn body(id: &str) -> &str {
+pub(crate) fn body(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, body)| body)
 }
 

@@ -13,9 +13,10 @@ use crate::{Record, Store, StoreError};
 use crate::{
     audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun, chunks::Chunk,
     counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
-    dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, idempotency_keys::IdempotencyKey,
-    invoices::Invoice, ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification,
-    operations::Operation, payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
+    dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
+    gateway_customers::GatewayCustomer, idempotency_keys::IdempotencyKey, invoices::Invoice,
+    ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
+    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
     subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
     usage_passes::UsagePass, users::User, wallets::WalletRecord,
 };
@@ -62,6 +63,8 @@ impl Store {
         self.ensure_collection::<Counter>().await?;
         self.ensure_collection::<UsagePass>().await?;
         self.ensure_collection::<Schedule>().await?;
+        self.ensure_collection::<GatewayAccount>().await?;
+        self.ensure_collection::<GatewayCustomer>().await?;
         self.ensure::<User>([unique(doc! { "email": 1 })]).await?;
         self.ensure::<Customer>([list()]).await?;
         self.ensure::<BalanceEntry>([index(doc! { "tenant": 1, "customer": 1, "created": -1, "_id": -1 })]).await?;

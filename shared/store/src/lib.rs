@@ -21,6 +21,8 @@ mod due;
 mod error;
 mod event_deliveries;
 mod events;
+mod gateway_accounts;
+mod gateway_customers;
 mod idempotency_keys;
 mod ids;
 mod indexes;
@@ -65,6 +67,8 @@ pub use due::{Due, DueRef};
 pub use error::StoreError;
 pub use event_deliveries::EventDelivery;
 pub use events::Event;
+pub use gateway_accounts::{GatewayAccount, StoredSecret, gateway_account_id};
+pub use gateway_customers::{GatewayCustomer, GatewayMethod, MAX_GATEWAY_METHODS, gateway_customer_id};
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
     balance_entry_id, chunk_id, default_subscription_id, event_delivery_id, event_id, invoice_id, ledger_entry_id,
@@ -77,7 +81,7 @@ pub use messages::Message;
 pub use meters::MeterRecord;
 pub use notifications::{Notification, NotificationState, Recipient};
 pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress};
-pub use payment_attempts::{AttemptState, PaymentAttempt};
+pub use payment_attempts::{AttemptFailure, AttemptState, PaymentAttempt};
 pub use plans::PlanVersion;
 pub use record::{Record, Revised};
 pub use schedules::{Schedule, Tick};

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** the id is the gateway's idempotency key and `request` is frozen with it, so a repeat is the same request.
 
-use domain::Money;
+use domain::{Decline, Money};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +34,28 @@ pub struct PaymentAttempt {
     pub gateway_payment: Option<String>,
     /// Why it was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure_code: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure_message: Option<String>,
+    pub failure: Option<AttemptFailure>,
     #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
 }
 record!(PaymentAttempt, "payment_attempts", revised);
+
+/// Why an attempt was declined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptFailure {
+    pub decline: Decline,
+    /// The gateway's words, fit for the customer.
+    pub message: String,
+}
+
+impl PaymentAttempt {
+    /// Why it was declined, in the bank's word or else the gateway's.
+    #[must_use]
+    pub fn failure_code(&self) -> Option<&str> {
+        let decline = &self.failure.as_ref()?.decline;
+        Some(decline.decline_code.as_deref().unwrap_or(&decline.code))
+    }
+}
 
 /// How far an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

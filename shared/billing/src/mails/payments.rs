@@ -13,7 +13,7 @@ pub(super) fn failed(
     (invoice, attempt): (&Invoice, &PaymentAttempt),
     retry_at: Option<Timestamp>,
 ) -> Letter {
-    let reason = attempt.failure_message.as_deref().unwrap_or("The payment was declined.");
+    let reason = attempt.failure.as_ref().map_or("The payment was declined.", |failure| failure.message.as_str());
     let note = match retry_at {
         Some(at) => format!(
             "We try again on {}. If your payment method has changed, please update it before then.",

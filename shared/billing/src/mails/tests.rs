@@ -111,7 +111,10 @@ fn sources() -> Sources {
             "_id": "pay_1", "tenant": "ten_1", "revision": 1_i64, "created": created, "invoice": "inv_1",
             "customer": "cus_1", "number": 1, "amount": { "minor": 39_670_i64, "currency": "usd" },
             "payment_method": "pm_1", "state": "failed", "first_sent_at": created,
-            "failure_code": "insufficient_funds", "failure_message": "Your card has insufficient funds.",
+            "failure": {
+                "decline": { "code": "card_declined", "decline_code": "insufficient_funds" },
+                "message": "Your card has insufficient funds.",
+            },
             "settled_at": at("2026-07-31T20:00:00Z"),
         }),
     }

@@ -47,10 +47,21 @@ impl World {
             while let Some(mut document) = documents.try_next().await.unwrap() {
                 let id = document.get("_id").and_then(Bson::as_str).unwrap().to_owned();
                 document.remove("gateway_payment");
+                forget_names(&mut document);
                 dump.insert(format!("{collection}/{id}"), document);
             }
         }
         dump
+    }
+}
+
+/// Drops the names that the gateway has given to a customer and its payment methods.
+fn forget_names(document: &mut Document) {
+    if document.remove("known_as").is_none() {
+        return;
+    }
+    for method in document.get_array_mut("methods").unwrap() {
+        method.as_document_mut().unwrap().remove("known_as").unwrap();
     }
 }
 

@@ -70,7 +70,7 @@ async fn assert_failed_once(world: &World, invoice: &str, code: &str) {
     assert_eq!(charges_of(world, invoice).await, 0);
     let attempts = world.attempts(invoice).await;
     assert_eq!(attempts.len(), 1);
-    assert_eq!((attempts[0].state, attempts[0].failure_code.as_deref()), (AttemptState::Failed, Some(code)));
+    assert_eq!((attempts[0].state, attempts[0].failure_code()), (AttemptState::Failed, Some(code)));
     assert_eq!(payment_failed_mails(world, invoice).await, 1);
     let totals = world.drive("run_1", Repeat::Twice).await;
     assert_eq!((totals.paid, totals.payment_failed, totals.notified), (0, 1, 2));

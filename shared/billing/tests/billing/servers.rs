@@ -4,7 +4,10 @@ use std::sync::Once;
 use std::time::Duration;
 
 use billing::{Billing, jobs::queues};
-use gateways::{mail::SmtpMailer, payment::StripeGateway};
+use gateways::{
+    mail::SmtpMailer,
+    payment::{PaymentGateways, StripeGateway},
+};
 use queue::QueueClient;
 use sandbox_gateway::Config;
 use services::{Mongo, Redis};
@@ -17,7 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::world::World;
 
 /// How long a call to the gateway may take before it is given up; tests shorten nothing else.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+const CALL_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(crate) struct Servers {
     mongo: Mongo,
@@ -63,9 +66,9 @@ impl Servers {
             store,
             // One of the queues is split, so that everything here holds for partitions, too.
             queue: queue.with_partitions([(queues::USAGE, 3)]).await.unwrap(),
-            gateway: StripeGateway::new(&gateway.url, "sk_test".to_owned().into())
-                .unwrap()
-                .with_call_timeout(CALL_TIMEOUT),
+            payments: PaymentGateways::new(
+                StripeGateway::new(&gateway.url, "sk_test".to_owned().into()).unwrap().with_call_timeout(CALL_TIMEOUT),
+            ),
             mailer: SmtpMailer::connect(&self.mail.smtp_url()).unwrap(),
             mail_from: "billing@example.com".to_owned(),
             request_id: None,

@@ -1,5 +1,6 @@
 //! What is asked of the gateway and what came of it. Values only.
 
+use domain::Decline;
 use serde::{Deserialize, Serialize};
 
 /// Everything a charge is made of, frozen when the attempt is stored: repeating the attempt sends
@@ -45,10 +46,8 @@ pub enum ChargeOutcome {
     Declined {
         /// The gateway's id of the refused payment, if it keeps one.
         payment_id: Option<String>,
-        /// Why, as the gateway classifies it: `card_declined`, `expired_card`, ...
-        code: String,
-        /// Why, as the bank said: `insufficient_funds`, `generic_decline`, ...
-        decline_code: Option<String>,
+        /// Why, and what the gateway advises.
+        decline: Decline,
         /// The gateway's words, fit for the customer.
         message: String,
     },
@@ -56,6 +55,8 @@ pub enum ChargeOutcome {
     RequiresAction {
         /// The gateway's id of the waiting payment, if it keeps one.
         payment_id: Option<String>,
+        /// Where the customer confirms it, if the gateway has a page for that.
+        action_url: Option<String>,
         /// The gateway's words, fit for the customer.
         message: String,
     },

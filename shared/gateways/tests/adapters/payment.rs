@@ -4,11 +4,14 @@ use std::sync::Once;
 use std::time::Duration;
 
 use futures::future::join_all;
-use gateways::payment::{Amount, ChargeOutcome, ChargeRequest, PaymentError, StripeGateway};
+use gateways::payment::{
+    Account, Amount, ChargeOutcome, ChargeRequest, Enrolment, ManualGateway, Payer, PaymentError, PaymentGateway,
+    PaymentGateways, RefundOutcome, RefundRequest, Sought, StripeGateway,
+};
 use jiff::Timestamp;
 use sandbox_gateway::{Config, Settings};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -31,14 +34,24 @@ impl Sandbox {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        let config = Config { settings, ..Config::default() };
-        let task = tokio::spawn(sandbox_gateway::run(listener, config, shutdown.clone()));
-        Self { adapter: adapter(&url), url, shutdown, task }
+        let task = tokio::spawn(sandbox_gateway::run(listener, Config::default(), shutdown.clone()));
+        let sandbox = Self { adapter: adapter(&url), url, shutdown, task };
+        for id in ["cus_1", "cus_2"] {
+            let made = http().post(format!("{}/v1/customers", sandbox.url)).bearer_auth("sk").form(&[("id", id)]);
+            made.send().await.unwrap().error_for_status().unwrap();
+        }
+        sandbox.admin("settings", serde_json::to_value(settings).unwrap()).await;
+        sandbox
+    }
+
+    /// Asks something of the sandbox that no client could.
+    async fn admin(&self, path: &str, body: Value) {
+        let request = http().post(format!("{}/_sandbox/{path}", self.url)).json(&body);
+        request.send().await.unwrap().error_for_status().unwrap();
     }
 
     async fn ledger(&self) -> Value {
-        let answer = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer = answer.get(format!("{}/_sandbox/ledger", self.url)).send().await;
+        let answer = http().get(format!("{}/_sandbox/ledger", self.url)).send().await;
         answer.unwrap().json().await.unwrap()
     }
 
@@ -54,6 +67,16 @@ fn install_tls() {
     PROVIDER.call_once(|| {
         rustls::crypto::ring::default_provider().install_default().unwrap();
     });
+}
+
+fn http() -> reqwest::Client {
+    install_tls();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// The charge of an attempt of `cus_1`, some time.
+fn sought(attempt: &str) -> Sought {
+    Sought { customer: "cus_1".to_owned(), attempt: attempt.to_owned(), since: LONG_AGO }
 }
 
 fn adapter(url: &str) -> StripeGateway {
@@ -114,26 +137,141 @@ async fn a_decline_is_a_value() {
         [("pm_sandbox_decline", "generic_decline"), ("pm_sandbox_decline_insufficient_funds", "insufficient_funds")]
     {
         let outcome = sandbox.adapter.charge(&request(token, token)).await.unwrap();
-        let found = sandbox.adapter.find_by_attempt("cus_1", token, LONG_AGO).await;
+        let found = sandbox.adapter.find_charge(&sought(token)).await;
         assert_eq!(found.unwrap().as_ref(), Some(&outcome), "looked up later");
-        let ChargeOutcome::Declined { payment_id, code, decline_code, .. } = outcome else {
+        let ChargeOutcome::Declined { payment_id, decline, .. } = outcome else {
             panic!("{outcome:?}");
         };
         assert!(payment_id.is_some());
-        assert_eq!((code.as_str(), decline_code.as_deref()), ("card_declined", Some(reason)));
+        assert_eq!((decline.code.as_str(), decline.decline_code.as_deref()), ("card_declined", Some(reason)));
     }
     sandbox.stop().await;
 }
 
 #[tokio::test]
-async fn a_charge_only_the_customer_can_confirm_says_so() {
+async fn a_charge_only_the_customer_can_confirm_says_where() {
     let sandbox = Sandbox::start(Settings::default()).await;
     let request = request("pay_1", "pm_card_authenticationRequired");
     let outcome = sandbox.adapter.charge(&request).await.unwrap();
-    assert!(matches!(outcome, ChargeOutcome::RequiresAction { payment_id: Some(_), .. }));
-    let found = sandbox.adapter.find_by_attempt("cus_1", "pay_1", LONG_AGO).await;
-    assert_eq!(found.unwrap(), Some(outcome));
+    let ChargeOutcome::RequiresAction { payment_id: Some(payment), action_url: Some(url), .. } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(url.contains(payment.as_str()), "{url}");
+    assert_eq!(sandbox.adapter.charge(&request).await.unwrap(), outcome, "asked again");
+    let ChargeOutcome::RequiresAction { action_url, .. } =
+        sandbox.adapter.find_charge(&sought("pay_1")).await.unwrap().unwrap()
+    else {
+        panic!("it waits");
+    };
+    assert_eq!(action_url.as_ref(), Some(url));
+    sandbox.admin("authentications", json!({ "id": payment, "succeeds": true })).await;
+    let succeeded = ChargeOutcome::Succeeded { payment_id: payment.clone() };
+    assert_eq!(sandbox.adapter.find_charge(&sought("pay_1")).await.unwrap(), Some(succeeded.clone()));
+    assert_eq!(sandbox.adapter.give_up(payment).await.unwrap(), succeeded, "too late to give up");
     sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_payment_that_was_given_up_takes_no_money_ever() {
+    let sandbox = Sandbox::start(Settings::default()).await;
+    let outcome = sandbox.adapter.charge(&request("pay_1", "pm_sandbox_authenticate")).await.unwrap();
+    let ChargeOutcome::RequiresAction { payment_id: Some(payment), .. } = outcome else { panic!("{outcome:?}") };
+    for _ in 0..2 {
+        let given_up = sandbox.adapter.give_up(&payment).await.unwrap();
+        assert!(matches!(&given_up, ChargeOutcome::Declined { .. }), "{given_up:?}");
+        let found = sandbox.adapter.find_charge(&sought("pay_1")).await.unwrap();
+        assert_eq!(found, Some(given_up));
+    }
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_payer_is_made_known_once_and_its_methods_as_they_come() {
+    let sandbox = Sandbox::start(Settings::default()).await;
+    let payer = |token: &str, known_as: Option<String>| Payer {
+        customer: "cus_ours".to_owned(),
+        tenant: "ten_1".to_owned(),
+        token: token.to_owned(),
+        known_as,
+    };
+    let Enrolment::Enrolled { customer, method } = sandbox.adapter.enrol(&payer("pm_sandbox_ok", None)).await.unwrap()
+    else {
+        panic!("refused");
+    };
+    let again = sandbox.adapter.enrol(&payer("pm_sandbox_ok", None)).await.unwrap();
+    assert!(matches!(again, Enrolment::Enrolled { customer: same, .. } if same == customer));
+    let other = sandbox.adapter.enrol(&payer("pm_sandbox_decline", Some(customer.clone()))).await.unwrap();
+    assert!(matches!(other, Enrolment::Enrolled { customer: same, .. } if same == customer));
+    let refused = sandbox.adapter.enrol(&payer("pm_mistyped", Some(customer.clone()))).await.unwrap();
+    assert!(matches!(refused, Enrolment::Refused { decline, .. } if decline.code == "resource_missing"));
+
+    let request = ChargeRequest { customer: customer.clone(), ..request("pay_1", &method) };
+    assert!(matches!(sandbox.adapter.charge(&request).await, Ok(ChargeOutcome::Succeeded { .. })));
+    assert_eq!(sandbox.ledger().await["customers"], 3);
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_refund_goes_back_once_and_is_found_again() {
+    let sandbox = Sandbox::start(Settings::default()).await;
+    let paid = async |attempt: &str, token: &str| match sandbox.adapter.charge(&request(attempt, token)).await.unwrap()
+    {
+        ChargeOutcome::Succeeded { payment_id } => payment_id,
+        other => panic!("{other:?}"),
+    };
+    let refund = |refund: &str, payment_id: &str, minor: i64| RefundRequest {
+        refund: refund.to_owned(),
+        payment_id: payment_id.to_owned(),
+        amount: Amount { minor, currency: "usd".to_owned() },
+        tenant: "ten_1".to_owned(),
+    };
+    let payment = paid("pay_1", "pm_sandbox_ok").await;
+    let part = refund("re_1", &payment, 500);
+    assert_eq!(sandbox.adapter.find_refund(&part).await.unwrap(), None);
+    let first = sandbox.adapter.refund(&part).await.unwrap();
+    assert!(matches!(first, RefundOutcome::Succeeded { .. }));
+    assert_eq!(sandbox.adapter.refund(&part).await.unwrap(), first, "asked again");
+    assert_eq!(sandbox.adapter.find_refund(&part).await.unwrap(), Some(first));
+    let too_much = sandbox.adapter.refund(&refund("re_2", &payment, 1_501)).await.unwrap();
+    assert!(matches!(too_much, RefundOutcome::Failed { refund_id: None, .. }), "{too_much:?}");
+    assert_eq!(sandbox.ledger().await["refunded_minor"]["usd"], 500);
+
+    let fails = paid("pay_2", "pm_sandbox_refund_fails").await;
+    let failed = sandbox.adapter.refund(&refund("re_3", &fails, 1)).await.unwrap();
+    assert!(matches!(failed, RefundOutcome::Failed { refund_id: Some(_), .. }));
+    let pends = paid("pay_3", "pm_sandbox_refund_pends").await;
+    let pending = sandbox.adapter.refund(&refund("re_4", &pends, 1)).await.unwrap();
+    assert!(matches!(pending, RefundOutcome::Pending { .. }));
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn every_tenant_may_have_an_account_of_its_own() {
+    let sandbox = Sandbox::start(Settings::default()).await;
+    let gateways = PaymentGateways::new(adapter("http://127.0.0.1:9"));
+    let own = Account {
+        base_url: Some(sandbox.url.clone()),
+        secret_key: SecretString::from("sk_of_the_tenant"),
+        return_url: Some("https://shop.example/thanks".to_owned()),
+    };
+    let gateway = gateways.online(Some(&own)).unwrap();
+    assert!(matches!(gateway.charge(&request("pay_1", "pm_sandbox_ok")).await, Ok(ChargeOutcome::Succeeded { .. })));
+    let shown = format!("{gateway:?} {own:?}");
+    assert!(!shown.contains("sk_of_the_tenant"), "{shown}");
+    let shared = gateways.online(None).unwrap();
+    let unreachable = shared.charge(&request("pay_1", "pm_sandbox_ok")).await;
+    assert!(matches!(unreachable, Err(PaymentError::Unavailable { .. })), "{unreachable:?}");
+    let nowhere = Account { base_url: Some("ftp://gateway".to_owned()), ..own };
+    assert!(gateways.online(Some(&nowhere)).is_err());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_recorded_has_happened() {
+    let charged = ManualGateway.charge(&request("pay_1", "transfer of 3 May")).await.unwrap();
+    assert_eq!(charged, ChargeOutcome::Succeeded { payment_id: "transfer of 3 May".to_owned() });
+    assert_eq!(ManualGateway.find_charge(&sought("pay_1")).await.unwrap(), None);
+    assert_eq!(ManualGateway.payments_since(LONG_AGO, None).await.unwrap().payments, []);
 }
 
 #[tokio::test]
@@ -148,7 +286,7 @@ async fn our_own_mistakes_are_rejected() {
     request.attempt = "pay_2".to_owned();
     request.payment_token = "pm_unknown".to_owned();
     let unknown = sandbox.adapter.charge(&request).await.unwrap_err();
-    assert!(matches!(&unknown, PaymentError::Rejected { code, .. } if code == "resource_missing"));
+    assert!(matches!(&unknown, PaymentError::Rejected { status: 404, code, .. } if code == "resource_missing"));
     request.attempt = "a\nb".to_owned();
     let unsendable = sandbox.adapter.charge(&request).await.unwrap_err();
     assert!(matches!(unsendable, PaymentError::Rejected { status: 0, .. }));
@@ -176,7 +314,7 @@ async fn a_replayed_failure_is_told_apart_and_the_look_up_finds_the_charge() {
     let second = sandbox.adapter.charge(&request).await.unwrap_err();
     assert!(matches!(first, PaymentError::Unknown { replayed: false, .. }), "{first}");
     assert!(matches!(second, PaymentError::Unknown { replayed: true, .. }), "{second}");
-    let found = sandbox.adapter.find_by_attempt("cus_1", "pay_1", LONG_AGO).await;
+    let found = sandbox.adapter.find_charge(&sought("pay_1")).await;
     assert!(matches!(found, Ok(Some(ChargeOutcome::Succeeded { .. }))));
     assert_eq!(sandbox.ledger().await["succeeded"], 1);
     sandbox.stop().await;
@@ -189,7 +327,7 @@ async fn a_time_out_after_charging_is_unknown_and_the_look_up_finds_the_charge()
     let request = request("pay_1", "pm_sandbox_ok");
     let outcome = impatient.charge(&request).await.unwrap_err();
     assert!(matches!(outcome, PaymentError::Unknown { replayed: false, .. }), "{outcome}");
-    let found = impatient.find_by_attempt("cus_1", "pay_1", LONG_AGO).await;
+    let found = impatient.find_charge(&sought("pay_1")).await;
     assert!(matches!(found, Ok(Some(ChargeOutcome::Succeeded { .. }))));
     let repeated = impatient.charge(&request).await.unwrap();
     assert!(matches!(repeated, ChargeOutcome::Succeeded { .. }));
@@ -206,13 +344,30 @@ async fn the_look_up_reads_page_after_page_of_that_customer_since_that_time() {
     for outcome in join_all(others.iter().map(|other| adapter.charge(other))).await {
         outcome.unwrap();
     }
-    let find = |customer, attempt, since| adapter.find_by_attempt(customer, attempt, since);
-    let found = find("cus_1", "pay_first", LONG_AGO).await.unwrap();
-    assert!(found.is_some(), "on the third page");
-    assert_eq!(find("cus_2", "pay_first", LONG_AGO).await, Ok(None));
-    assert_eq!(find("cus_1", "pay_none", LONG_AGO).await, Ok(None));
-    let next_century = Timestamp::from_second(4_102_444_800).unwrap();
-    assert_eq!(find("cus_1", "pay_first", next_century).await, Ok(None));
+    let find = async |change: fn(&mut Sought)| {
+        let mut sought = sought("pay_first");
+        change(&mut sought);
+        adapter.find_charge(&sought).await
+    };
+    assert!(find(|_| {}).await.unwrap().is_some(), "on the third page");
+    assert_eq!(find(|sought| sought.customer = "cus_2".to_owned()).await, Ok(None));
+    assert_eq!(find(|sought| sought.attempt = "pay_none".to_owned()).await, Ok(None));
+    let next_century = |sought: &mut Sought| sought.since = Timestamp::from_second(4_102_444_800).unwrap();
+    assert_eq!(find(next_century).await, Ok(None));
+
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = adapter.payments_since(LONG_AGO, after.as_deref()).await.unwrap();
+        seen.extend(page.payments);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen.len(), seen[230].attempt.as_deref()), (231, Some("pay_first")));
+    assert_eq!((seen[230].tenant.as_deref(), seen[230].amount.minor), (Some("ten_1"), 2_000));
+    assert!(seen.iter().all(|payment| matches!(payment.outcome, Some(ChargeOutcome::Succeeded { .. }))));
     sandbox.stop().await;
 }
 
@@ -222,7 +377,7 @@ async fn rate_limiting_carries_the_gateways_advice() {
     let limited = PaymentError::RateLimited { retry_after: Some(Duration::from_secs(1)) };
     let charged = sandbox.adapter.charge(&request("pay_1", "pm_sandbox_ok")).await;
     assert_eq!(charged, Err(limited.clone()));
-    let found = sandbox.adapter.find_by_attempt("cus_1", "pay_1", LONG_AGO).await;
+    let found = sandbox.adapter.find_charge(&sought("pay_1")).await;
     assert_eq!(found, Err(limited), "a list that failed is not an empty list");
     sandbox.stop().await;
 }

@@ -4,11 +4,13 @@
 //! shorter, but it is eventually consistent and may miss what was just charged.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
 
-use super::charge::ChargeOutcome;
-use super::error::PaymentError;
-use super::stripe::StripeGateway;
-use super::wire::{IntentList, PaymentIntent};
+use super::StripeGateway;
+use super::wire::{List, PaymentIntent, Refund};
+use crate::payment::charge::ChargeOutcome;
+use crate::payment::error::PaymentError;
+use crate::payment::port::{PaymentPage, RefundOutcome, RefundRequest, Sought};
 
 /// The gateway's clock is not ours: payments are looked for from this much before the attempt.
 const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(10);
@@ -18,57 +20,55 @@ const PAGE_SIZE: &str = "100";
 const MAX_PAGES: usize = 20;
 
 impl StripeGateway {
-    /// Looks among the payments of `customer` since `since` for the attempt of that id. `since` is
-    /// the real time of the attempt's first call, never a test clock's.
-    ///
-    /// `None` says that the gateway does not have it *now*: a call that is still under way may yet
-    /// be executed, so ask only when none can be (after a replayed 5xx, or long after the last
-    /// call's time-out).
-    ///
-    /// # Errors
-    /// As for [`StripeGateway::charge`]. [`PaymentError::Unknown`] also when the gateway has the
-    /// payment and has not decided it, and when the list is too long to read to its end.
-    pub async fn find_by_attempt(
-        &self,
-        customer: &str,
-        attempt: &str,
-        since: Timestamp,
-    ) -> Result<Option<ChargeOutcome>, PaymentError> {
-        self.measured("find_by_attempt", async {
-            let matches = self.payments_of_attempt(customer, attempt, since).await?;
-            decide(matches)
-        })
-        .await
-    }
-
-    async fn payments_of_attempt(
-        &self,
-        customer: &str,
-        attempt: &str,
-        since: Timestamp,
-    ) -> Result<Vec<PaymentIntent>, PaymentError> {
-        let earliest = since.checked_sub(CLOCK_DIFFERENCE).unwrap_or(Timestamp::UNIX_EPOCH).as_second().to_string();
+    /// Looks among the payments of a customer for those of an attempt.
+    pub(super) async fn find_attempt(&self, sought: &Sought) -> Result<Option<ChargeOutcome>, PaymentError> {
+        let earliest = earliest(sought.since);
         let mut matches = Vec::new();
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {
-            let mut query = vec![("customer", customer), ("created[gte]", &earliest), ("limit", PAGE_SIZE)];
+            let mut query =
+                vec![("customer", sought.customer.as_str()), ("created[gte]", &earliest), ("limit", PAGE_SIZE)];
             if let Some(last) = &cursor {
                 query.push(("starting_after", last));
             }
-            let page = self.page(&query).await?;
+            let page: List<PaymentIntent> = self.page("payment_intents", &query).await?;
             cursor = page.data.last().map(|intent| intent.id.clone());
             let ended = !page.has_more || cursor.is_none();
-            matches.extend(page.data.into_iter().filter(|i| i.is_attempt(attempt)));
+            matches.extend(page.data.into_iter().filter(|intent| intent.is_attempt(&sought.attempt)));
             if ended {
-                return Ok(matches);
+                return decide(matches);
             }
         }
         let detail = format!("more than {MAX_PAGES} pages of payments to look through");
         Err(PaymentError::unknown(detail))
     }
 
-    async fn page(&self, query: &[(&str, &str)]) -> Result<IntentList, PaymentError> {
-        let answer = self.call(self.list(query)).await?;
+    /// Looks among the refunds of a payment, of which there are a hundred at most.
+    pub(super) async fn find_own_refund(&self, request: &RefundRequest) -> Result<Option<RefundOutcome>, PaymentError> {
+        let query = [("payment_intent", request.payment_id.as_str()), ("limit", PAGE_SIZE)];
+        let page: List<Refund> = self.page("refunds", &query).await?;
+        let found = page.data.into_iter().find(|refund| refund.is_refund(request));
+        match found {
+            None if page.has_more => Err(PaymentError::unknown("more refunds of one payment than a page has")),
+            found => Ok(found.map(Refund::outcome)),
+        }
+    }
+
+    /// One page of everything since then.
+    pub(super) async fn page_since(&self, since: Timestamp, after: Option<&str>) -> Result<PaymentPage, PaymentError> {
+        let earliest = earliest(since);
+        let mut query = vec![("created[gte]", earliest.as_str()), ("limit", PAGE_SIZE)];
+        query.extend(after.map(|last| ("starting_after", last)));
+        let page: List<PaymentIntent> = self.page("payment_intents", &query).await?;
+        let last = page.data.last().map(|intent| intent.id.clone());
+        Ok(PaymentPage {
+            payments: page.data.into_iter().map(PaymentIntent::into_payment).collect(),
+            next: last.filter(|_| page.has_more),
+        })
+    }
+
+    async fn page<T: DeserializeOwned>(&self, kind: &str, query: &[(&str, &str)]) -> Result<List<T>, PaymentError> {
+        let answer = self.call(self.get(&[kind]).query(query)).await?;
         if !answer.is_success() {
             // A list cannot be declined: a card error here is not an answer to the question.
             return Err(answer
@@ -76,9 +76,12 @@ impl StripeGateway {
                 .err()
                 .unwrap_or_else(|| PaymentError::unknown("a card error in answer to a list")));
         }
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| PaymentError::unknown(format!("an unreadable list: {error}")))
+        answer.read()
     }
+}
+
+fn earliest(since: Timestamp) -> String {
+    since.checked_sub(CLOCK_DIFFERENCE).unwrap_or(Timestamp::UNIX_EPOCH).as_second().to_string()
 }
 
 /// Of several payments under one attempt (the gateway forgot the key in between) money that was

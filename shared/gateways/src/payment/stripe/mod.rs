@@ -1,5 +1,11 @@
-//! The HTTP client of the gateway. Owns time-outs, the connection pool, and the first
-//! classification: what the network and the status say. What bodies mean is `wire`'s.
+//! A gateway that speaks the Stripe API: Stripe itself, or the sandbox gateway.
+//!
+//! This file owns the HTTP client: time-outs, the connection pool, and the first classification, by what the network and the
+//! status say. What bodies mean is `wire`'s, what is asked for `calls`', `lookup` finds what was asked for before.
+
+mod calls;
+mod lookup;
+mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +13,11 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use rustls::crypto::CryptoProvider;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 
-use super::charge::{ChargeOutcome, ChargeRequest};
+use super::accounts::Account;
+use super::charge::ChargeOutcome;
 use super::error::{PaymentError, SetUpError};
-use super::wire::{self, PaymentIntent};
 
 /// The API version our reading was written against; without it Stripe uses the account's.
 const STRIPE_VERSION: &str = "2024-06-20";
@@ -24,6 +31,8 @@ const MAX_IDLE_CONNECTIONS: usize = 64;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 /// A page of a hundred intents is some 400 kB; more is not an answer to our questions.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Where a customer goes that has confirmed a payment, unless it is configured: a page that says thank you.
+const RETURN_URL: &str = "https://ratchet.example/payment-confirmed";
 /// Waiting longer than this on the gateway's word would be a disguised outage.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
@@ -32,16 +41,17 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub struct StripeGateway {
     base_url: Url,
     secret_key: SecretString,
+    return_url: String,
     call_timeout: Duration,
     http: Client,
 }
 
 /// An answer, read but not understood.
-pub(super) struct Answer {
+struct Answer {
     status: StatusCode,
     replayed: bool,
     retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl StripeGateway {
@@ -56,11 +66,7 @@ impl StripeGateway {
     /// # Errors
     /// [`SetUpError`] says what is missing.
     pub fn new(base_url: &str, secret_key: SecretString) -> Result<Self, SetUpError> {
-        let bad_url = || SetUpError::BaseUrl { url: base_url.to_owned() };
-        let url = Url::parse(base_url).map_err(|_| bad_url())?;
-        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-            return Err(bad_url());
-        }
+        let url = parse_base_url(base_url)?;
         if CryptoProvider::get_default().is_none() {
             return Err(SetUpError::NoTlsProvider);
         }
@@ -76,7 +82,24 @@ impl StripeGateway {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(SetUpError::Client)?;
-        Ok(Self { base_url: url, secret_key, call_timeout: CALL_TIMEOUT, http })
+        Ok(Self { base_url: url, secret_key, return_url: RETURN_URL.to_owned(), call_timeout: CALL_TIMEOUT, http })
+    }
+
+    /// Sends customers that have confirmed a payment there.
+    #[must_use]
+    pub fn with_return_url(self, return_url: String) -> Self {
+        Self { return_url, ..self }
+    }
+
+    /// The same gateway with another account.
+    pub(super) fn for_account(self, account: &Account) -> Result<Self, SetUpError> {
+        let base_url = account.base_url.as_deref().map(parse_base_url).transpose()?;
+        Ok(Self {
+            base_url: base_url.unwrap_or(self.base_url),
+            secret_key: account.secret_key.clone(),
+            return_url: account.return_url.clone().unwrap_or(self.return_url),
+            ..self
+        })
     }
 
     /// Gives up on a call after `call_timeout` instead of the default of 30 seconds.
@@ -85,23 +108,8 @@ impl StripeGateway {
         Self { call_timeout, ..self }
     }
 
-    /// Charges the payment method off session. The attempt's id is the idempotency key: within 24
-    /// hours of the first call a repeat of the same request has no further effect.
-    ///
-    /// # Errors
-    /// [`PaymentError`] says whether anything can have been executed and whether to repeat.
-    pub async fn charge(&self, request: &ChargeRequest) -> Result<ChargeOutcome, PaymentError> {
-        let call =
-            self.http.post(self.url()).header("Idempotency-Key", &request.attempt).form(&wire::form_fields(request));
-        self.measured("charge", async {
-            let answer = self.call(call).await?;
-            read_charge(request, answer)
-        })
-        .await
-    }
-
     /// Runs a call and records its duration by operation and result.
-    pub(super) async fn measured<T>(
+    async fn measured<T>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, PaymentError>>,
@@ -116,22 +124,28 @@ impl StripeGateway {
         result
     }
 
-    /// The URL of the payment intents.
-    fn url(&self) -> Url {
+    /// The URL of a path below the API's version.
+    fn url(&self, path: &[&str]) -> Url {
         let mut url = self.base_url.clone();
-        let path = format!("{}/v1/payment_intents", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+        // Its base was checked when it was set: it has a path.
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("v1").extend(path);
+        }
         url
     }
 
-    /// A request that lists payment intents.
-    pub(super) fn list(&self, query: &[(&str, &str)]) -> RequestBuilder {
-        self.http.get(self.url()).query(query)
+    fn get(&self, path: &[&str]) -> RequestBuilder {
+        self.http.get(self.url(path))
+    }
+
+    /// A request that executes once under its key.
+    fn post(&self, path: &[&str], key: &str) -> RequestBuilder {
+        self.http.post(self.url(path)).header("Idempotency-Key", key)
     }
 
     /// Sends a request and reads the whole answer. What is an error whatever was asked (429, 409,
     /// 5xx, the network's failures) is one already.
-    pub(super) async fn call(&self, request: RequestBuilder) -> Result<Answer, PaymentError> {
+    async fn call(&self, request: RequestBuilder) -> Result<Answer, PaymentError> {
         let response = request
             .bearer_auth(self.secret_key.expose_secret())
             .header("Stripe-Version", STRIPE_VERSION)
@@ -139,7 +153,7 @@ impl StripeGateway {
             .send()
             .await
             .map_err(|error| network_failure(&error))?;
-        let answer = Answer::read(response).await?;
+        let answer = Answer::receive(response).await?;
         match answer.status {
             StatusCode::TOO_MANY_REQUESTS => Err(PaymentError::RateLimited { retry_after: answer.retry_after }),
             status if status == StatusCode::CONFLICT || status.is_server_error() => {
@@ -151,7 +165,7 @@ impl StripeGateway {
 }
 
 impl Answer {
-    async fn read(mut response: Response) -> Result<Self, PaymentError> {
+    async fn receive(mut response: Response) -> Result<Self, PaymentError> {
         let header = |name| response.headers().get(name)?.to_str().ok();
         let mut answer = Self {
             status: response.status(),
@@ -176,12 +190,18 @@ impl Answer {
         }
     }
 
-    pub(super) fn is_success(&self) -> bool {
+    fn is_success(&self) -> bool {
         self.status == StatusCode::OK
     }
 
+    /// The body of a success.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, PaymentError> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| PaymentError::unknown(format!("an unreadable answer: {error}")))
+    }
+
     /// The refusal in a 4xx; every status that is neither that nor a success proves nothing.
-    pub(super) fn refusal(&self) -> Result<ChargeOutcome, PaymentError> {
+    fn refusal(&self) -> Result<ChargeOutcome, PaymentError> {
         if self.status.is_client_error() {
             wire::refusal(self.status.as_u16(), &self.body)
         } else {
@@ -200,17 +220,13 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn read_charge(request: &ChargeRequest, answer: Answer) -> Result<ChargeOutcome, PaymentError> {
-    if !answer.is_success() {
-        return answer.refusal();
+fn parse_base_url(text: &str) -> Result<Url, SetUpError> {
+    let bad_url = || SetUpError::BaseUrl { url: text.to_owned() };
+    let url = Url::parse(text).map_err(|_| bad_url())?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(bad_url());
     }
-    let intent: PaymentIntent = serde_json::from_slice(&answer.body)
-        .map_err(|error| PaymentError::unknown(format!("an unreadable answer: {error}")))?;
-    if !intent.fits(request) {
-        let detail = format!("payment {} is not the one asked for", intent.id);
-        return Err(PaymentError::unknown(detail));
-    }
-    intent.outcome()
+    Ok(url)
 }
 
 /// Only a connection that was never made proves that nothing was executed.

@@ -1,12 +1,15 @@
-//! Stripe's shapes and what they mean. Owns the form fields of a charge and the reading of payment
-//! intents and errors; knows nothing of HTTP beyond the status.
+//! Stripe's shapes and what they mean. Owns the form fields of charges and refunds and the reading of payment
+//! intents, refunds and errors; knows nothing of HTTP beyond the status.
 
 use std::collections::BTreeMap;
 
+use domain::{Advice, Decline};
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::charge::{ChargeOutcome, ChargeRequest};
-use super::error::PaymentError;
+use crate::payment::charge::{Amount, ChargeOutcome, ChargeRequest};
+use crate::payment::error::PaymentError;
+use crate::payment::port::{GatewayPayment, RefundOutcome, RefundRequest};
 
 /// Stripe's code for a charge that only the customer can complete.
 const AUTHENTICATION_REQUIRED: &str = "authentication_required";
@@ -33,6 +36,22 @@ pub(super) fn form_fields(request: &ChargeRequest) -> Vec<(&'static str, String)
     ]
 }
 
+/// The form fields of a refund; the same invariant holds.
+pub(super) fn refund_fields(request: &RefundRequest) -> Vec<(&'static str, String)> {
+    vec![
+        ("payment_intent", request.payment_id.clone()),
+        ("amount", request.amount.minor.to_string()),
+        ("metadata[refund]", request.refund.clone()),
+        ("metadata[tenant]", request.tenant.clone()),
+    ]
+}
+
+/// Anything that has an id.
+#[derive(Debug, Deserialize)]
+pub(super) struct Identified {
+    pub(super) id: String,
+}
+
 /// The part of a payment intent that we read.
 #[derive(Debug, Deserialize)]
 pub(super) struct PaymentIntent {
@@ -42,13 +61,40 @@ pub(super) struct PaymentIntent {
     pub(super) status: String,
     #[serde(default)]
     pub(super) metadata: BTreeMap<String, String>,
+    customer: Option<String>,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    created: i64,
     last_payment_error: Option<GatewayError>,
+    next_action: Option<NextAction>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NextAction {
+    redirect_to_url: Option<RedirectToUrl>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RedirectToUrl {
+    url: Option<String>,
+}
+
+/// The part of a refund that we read.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    amount: i64,
+    currency: String,
+    status: Option<String>,
+    failure_reason: Option<String>,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
 }
 
 /// One page of a list.
 #[derive(Debug, Deserialize)]
-pub(super) struct IntentList {
-    pub(super) data: Vec<PaymentIntent>,
+pub(super) struct List<T> {
+    pub(super) data: Vec<T>,
     pub(super) has_more: bool,
 }
 
@@ -64,6 +110,7 @@ struct GatewayError {
     kind: Option<String>,
     code: Option<String>,
     decline_code: Option<String>,
+    advice_code: Option<String>,
     message: Option<String>,
     payment_intent: Option<IntentReference>,
 }
@@ -95,31 +142,92 @@ impl PaymentIntent {
             "succeeded" => Ok(ChargeOutcome::Succeeded { payment_id: self.id }),
             "requires_action" => Ok(ChargeOutcome::RequiresAction {
                 payment_id: Some(self.id),
+                action_url: self.next_action.and_then(|action| action.redirect_to_url?.url),
                 message: "The customer has to confirm this payment.".to_owned(),
             }),
-            "requires_payment_method" | "canceled" => {
-                let refusal = self
-                    .last_payment_error
-                    .unwrap_or_else(|| GatewayError { code: Some(self.status), ..GatewayError::empty() });
+            "requires_payment_method" => {
+                let refusal = self.last_payment_error.unwrap_or_else(|| GatewayError::coded(&self.status));
                 Ok(refusal.outcome(Some(self.id)))
             }
+            // Whatever it has waited for: nobody can complete it any more.
+            "canceled" => {
+                let refusal = self.last_payment_error.unwrap_or_else(|| GatewayError::coded(&self.status));
+                Ok(refusal.declined(Some(self.id)))
+            }
             undecided => Err(PaymentError::unknown(format!("payment {} is still {undecided}", self.id))),
+        }
+    }
+
+    /// The payment as anybody else may know it.
+    pub(super) fn into_payment(self) -> GatewayPayment {
+        let own = |key: &str| self.metadata.get(key).filter(|value| !value.is_empty()).cloned();
+        GatewayPayment {
+            payment_id: self.id.clone(),
+            attempt: own("attempt"),
+            tenant: own("tenant"),
+            customer: self.customer.clone(),
+            amount: Amount { minor: self.amount, currency: self.currency.clone() },
+            created: Timestamp::from_second(self.created).unwrap_or(Timestamp::UNIX_EPOCH),
+            outcome: self.outcome().ok(),
+        }
+    }
+}
+
+impl Refund {
+    /// Whether this is the refund of that id.
+    pub(super) fn is_refund(&self, request: &RefundRequest) -> bool {
+        self.metadata.get("refund") == Some(&request.refund)
+    }
+
+    /// Whether this is the refund that was asked for.
+    pub(super) fn fits(&self, request: &RefundRequest) -> bool {
+        self.is_refund(request) && self.amount == request.amount.minor && self.currency == request.amount.currency
+    }
+
+    /// What became of it.
+    pub(super) fn outcome(self) -> RefundOutcome {
+        match self.status.as_deref() {
+            Some("succeeded") => RefundOutcome::Succeeded { refund_id: self.id },
+            Some("failed" | "canceled") => RefundOutcome::Failed {
+                refund_id: Some(self.id),
+                code: self.failure_reason.unwrap_or_else(|| UNNAMED.to_owned()),
+                message: "The refund failed.".to_owned(),
+            },
+            // `pending`, `requires_action`, or one that is new: it is under way.
+            _ => RefundOutcome::Pending { refund_id: self.id },
         }
     }
 }
 
 impl GatewayError {
-    fn empty() -> Self {
-        Self { kind: None, code: None, decline_code: None, message: None, payment_intent: None }
+    /// For a payment that says no more than its status.
+    fn coded(code: &str) -> Self {
+        let code = Some(code.to_owned());
+        Self { kind: None, code, decline_code: None, advice_code: None, message: None, payment_intent: None }
+    }
+
+    fn decline(&self) -> Decline {
+        Decline {
+            code: self.code.clone().unwrap_or_else(|| UNNAMED.to_owned()),
+            decline_code: self.decline_code.clone(),
+            advice: self.advice_code.as_deref().and_then(Advice::named),
+            not_before: None,
+        }
     }
 
     fn outcome(self, payment_id: Option<String>) -> ChargeOutcome {
-        let message = self.message.unwrap_or_else(|| "The payment was refused.".to_owned());
-        let code = self.code.unwrap_or_else(|| UNNAMED.to_owned());
-        if code == AUTHENTICATION_REQUIRED {
-            return ChargeOutcome::RequiresAction { payment_id, message };
+        match self.declined(payment_id) {
+            ChargeOutcome::Declined { payment_id, decline, message } if decline.code == AUTHENTICATION_REQUIRED => {
+                ChargeOutcome::RequiresAction { payment_id, action_url: None, message }
+            }
+            declined => declined,
         }
-        ChargeOutcome::Declined { payment_id, code, decline_code: self.decline_code, message }
+    }
+
+    fn declined(self, payment_id: Option<String>) -> ChargeOutcome {
+        let decline = self.decline();
+        let message = self.message.unwrap_or_else(|| "The payment was refused.".to_owned());
+        ChargeOutcome::Declined { payment_id, decline, message }
     }
 }
 
@@ -162,10 +270,10 @@ mod tests {
     #[test]
     fn a_cancelled_payment_is_a_decline_that_says_so() {
         let text = r#"{"id":"pi_1","amount":1,"currency":"usd","status":"canceled"}"#;
-        let ChargeOutcome::Declined { code, .. } = intent(text).outcome().unwrap() else {
+        let ChargeOutcome::Declined { decline, .. } = intent(text).outcome().unwrap() else {
             panic!("not a decline");
         };
-        assert_eq!(code, "canceled");
+        assert_eq!(decline.code, "canceled");
     }
 
     #[test]
