@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use apalis_core::backend::finalize::Ephemeral;
@@ -57,7 +57,13 @@ impl Backend for RedisBackend {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Self::Error>>> {
-        self.deliveries.poll_recv(cx).map(|delivery| delivery.map(|delivery| Ok(Task::new(delivery))))
+        // What the driver has withdrawn meanwhile is passed over.
+        loop {
+            match ready!(self.deliveries.poll_recv(cx)) {
+                Some(delivery) if !delivery.turnstile.pass() => {}
+                delivery => return Poll::Ready(delivery.map(|delivery| Ok(Task::new(delivery)))),
+            }
+        }
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {

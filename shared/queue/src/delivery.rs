@@ -2,11 +2,13 @@
 //!
 //! **Invariant:** every delivery is settled exactly once, also when its future is dropped unfinished.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::claims::Turnstile;
 use crate::entry::Entry;
 use crate::stats::Counter;
 
@@ -35,6 +37,8 @@ pub(crate) struct Delivery {
     pub(crate) entry: Entry,
     /// Set when the lease is known to be lost.
     pub(crate) lost: CancellationToken,
+    /// Whoever begins the job passes it first.
+    pub(crate) turnstile: Turnstile,
 }
 
 /// What the queue is to do with a claimed job.
@@ -77,6 +81,15 @@ impl Settlement {
     /// Whether the script can end it together with all others of its kind.
     pub(crate) fn ends_plainly(&self) -> bool {
         self.plain && matches!(self.verdict, Verdict::Done | Verdict::Cancel)
+    }
+
+    /// Where it stands among the settlements of a turn: plain ends together at the front, and what goes back to the head
+    /// of the queue with the latest claim first, so that the earliest comes to stand before the others again.
+    pub(crate) fn place(&self) -> (u8, Reverse<Token>) {
+        match self.verdict {
+            Verdict::Release => (2, Reverse(self.token)),
+            _ => (u8::from(!self.ends_plainly()), Reverse(0)),
+        }
     }
 
     /// The wire name of what the script does.

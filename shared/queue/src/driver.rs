@@ -10,13 +10,13 @@
 //! **Invariant:** after a stop nothing is claimed, and the driver ends only when nothing is in flight
 //! and everything is settled, or Redis stayed away for [`FLUSH_LIMIT`].
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::claims::{Claims, HELD_LIMIT, Held, Turnstile};
 use crate::connection::{CONNECT_TIMEOUT, RESPONSE_TIMEOUT};
 use crate::delivery::{Delivery, Lease, Settlement, Token, Verdict, read_lease};
 use crate::entry::{Entry, Failure};
@@ -60,15 +60,19 @@ pub(crate) struct Driver {
     wake: Wake,
     pace: Pace,
     /// Claimed and not settled yet.
-    in_flight: HashMap<Token, InFlight>,
+    in_flight: Claims,
     /// Settled by the worker, not yet by Redis.
     pending: Vec<Settlement>,
     /// Whether there may be work to claim.
     hungry: bool,
+    /// Whether it was woken. A turn answers the call also where there is no room any more, and so passes it on.
+    called: bool,
     /// Whether the worker is gone, and with it all that could settle.
     closed: bool,
     renew_at: Instant,
     beat_at: Instant,
+    /// When to look for jobs that are held ahead for too long.
+    look_at: Instant,
     due_at: Option<Instant>,
     tally: Tally,
     /// Redis's time of the first and of the last claiming turn.
@@ -77,13 +81,6 @@ pub(crate) struct Driver {
     trouble: Option<Trouble>,
     /// Since when a stopped driver has only had settlements to hand in.
     flushing_since: Option<Instant>,
-}
-
-/// A claim that this worker holds.
-struct InFlight {
-    lease: Lease,
-    /// Set when it is known to be lost.
-    lost: CancellationToken,
 }
 
 /// A spell in which turns fail.
@@ -102,12 +99,14 @@ impl Driver {
             wiring,
             wake,
             pace,
-            in_flight: HashMap::new(),
+            in_flight: Claims::default(),
             pending: Vec::new(),
             hungry: true,
+            called: false,
             closed: false,
             renew_at,
             beat_at: now,
+            look_at: now,
             due_at: None,
             tally: Tally::default(),
             started_ms: 0,
@@ -121,6 +120,7 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         loop {
             self.collect();
+            self.withdraw_stuck();
             if self.stopping() {
                 self.wake.stop();
                 if self.finished() {
@@ -167,6 +167,7 @@ impl Driver {
 
     fn turn_is_due(&self) -> bool {
         !self.pending.is_empty()
+            || self.called
             || (self.hungry && self.room() > 0)
             || (!self.in_flight.is_empty() && Instant::now() >= self.renew_at)
             || Instant::now() >= self.beat_at
@@ -184,11 +185,31 @@ impl Driver {
             self.pace.observe(ran);
             self.tally.ran(ran);
         }
-        match self.in_flight.remove(&settlement.token) {
+        match self.in_flight.remove(settlement.token) {
             Some(claim) if claim.lost.is_cancelled() => self.report_refused(&settlement),
             Some(_) => self.pending.push(settlement),
             // Settled before: a delivery has one settlement, so this is never a second outcome.
             None => {}
+        }
+    }
+
+    /// Whether it holds more than can run.
+    fn holds_ahead(&self) -> bool {
+        self.in_flight.len() > self.pace.concurrency()
+    }
+
+    /// Gives back what is held ahead behind jobs that turned out to be slow.
+    fn withdraw_stuck(&mut self) {
+        if !self.holds_ahead() || Instant::now() < self.look_at {
+            return;
+        }
+        self.look_at = Instant::now() + HELD_LIMIT;
+        let stuck = self.in_flight.withdraw_stuck();
+        if !stuck.is_empty() {
+            self.pace.observe(HELD_LIMIT);
+        }
+        for claim in stuck {
+            self.push_unrun(claim, Verdict::Release);
         }
     }
 
@@ -204,7 +225,8 @@ impl Driver {
         let stopping = self.stopping();
         let renewal = (!self.in_flight.is_empty()).then_some(self.renew_at);
         let due = self.due_at.filter(|_| idle);
-        let timer = [renewal, due, Some(self.beat_at)].into_iter().flatten().min();
+        let look = self.holds_ahead().then_some(self.look_at);
+        let timer = [renewal, due, look, Some(self.beat_at)].into_iter().flatten().min();
         tokio::select! {
             settlement = self.wiring.settlements.recv(), if !self.closed => match settlement {
                 Some(settlement) => {
@@ -214,7 +236,7 @@ impl Driver {
                 }
                 None => self.closed = true,
             },
-            () = self.wake.popped(), if idle => self.hungry = true,
+            () = self.wake.popped(), if idle || self.wake.is_waiting() => self.called = true,
             () = until(timer) => {
                 if due.is_some_and(|due| Instant::now() >= due) {
                     self.hungry = true;
@@ -227,12 +249,12 @@ impl Driver {
     async fn turn(&mut self) {
         let recovering = self.trouble.is_some();
         let renewing = recovering || Instant::now() >= self.renew_at;
-        let renew = if renewing { self.live_leases() } else { Vec::new() };
+        let renew = if renewing { self.in_flight.live_leases() } else { Vec::new() };
         let beating = Instant::now() >= self.beat_at;
         let statistics = if beating { self.tally.take() } else { Vec::new() };
         let room = self.room();
         let began = Instant::now();
-        self.pending.sort_by_key(|settlement| !settlement.ends_plainly());
+        self.pending.sort_by_key(Settlement::place);
         let request = Request {
             settle: &self.pending,
             renew: &renew,
@@ -251,6 +273,7 @@ impl Driver {
                 if beating {
                     self.beat_at = began + BEAT;
                 }
+                self.called = false;
                 self.recovered();
                 self.apply(reply, &renew, room);
             }
@@ -285,11 +308,6 @@ impl Driver {
         let _away = tokio::time::timeout(FLUSH_LIMIT, self.seat.take(&request)).await;
     }
 
-    fn live_leases(&self) -> Vec<Lease> {
-        let live = self.in_flight.values().filter(|claim| !claim.lost.is_cancelled());
-        live.map(|claim| Lease::clone(&claim.lease)).collect()
-    }
-
     fn apply(&mut self, reply: Reply, renewed: &[Lease], room: usize) {
         let mut settled = std::mem::take(&mut self.pending);
         for &index in &reply.refused {
@@ -305,7 +323,7 @@ impl Driver {
             self.tally.count(settlement.counter());
         }
         for lease in reply.lost.iter().filter_map(|&index| renewed.get(index)) {
-            if let Some(claim) = self.in_flight.values().find(|claim| claim.lease == *lease) {
+            if let Some(claim) = self.in_flight.of(lease) {
                 info!(queue = %self.queue, %lease, "lease lost while the job runs; its outcome will be refused");
                 claim.lost.cancel();
             }
@@ -346,12 +364,14 @@ impl Driver {
         let wait = u64::try_from(now_ms.saturating_sub(entry.run_at_ms)).unwrap_or_default();
         self.tally.waited(Duration::from_millis(wait));
         measure::waited(&self.queue, Duration::from_millis(wait));
-        let lost = CancellationToken::new();
-        self.in_flight.insert(token, InFlight { lease: Lease::clone(&lease), lost: lost.clone() });
-        let delivery = Delivery { token, lease: Lease::clone(&lease), id, attempt, entry, lost };
+        let turnstile = Turnstile::default();
+        let held = Held::new(Lease::clone(&lease), turnstile.clone());
+        let lost = held.lost.clone();
+        self.in_flight.insert(token, held);
+        let delivery = Delivery { token, lease: Lease::clone(&lease), id, attempt, entry, lost, turnstile };
         if self.wiring.deliveries.send(delivery).is_err() {
             // The worker is gone; nobody else can settle this.
-            self.in_flight.remove(&token);
+            self.in_flight.remove(token);
             self.push_unrun((token, lease), Verdict::Release);
         }
     }

@@ -54,6 +54,7 @@
 
 mod address;
 mod backend;
+mod claims;
 mod client;
 mod connection;
 mod context;

@@ -2,7 +2,8 @@
 //! the way to Redis is not what it waits for: [`Pace`].
 //!
 //! **Invariant:** jobs that take longer than the lookahead are never claimed before there is a slot for
-//! them: an idle worker elsewhere would run them sooner.
+//! them: an idle worker elsewhere would run them sooner. Where short ones are suddenly followed by long ones, `claims`
+//! takes back what is held ahead.
 
 use std::time::Duration;
 

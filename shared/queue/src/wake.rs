@@ -1,7 +1,8 @@
 //! Waiting for work without polling: [`Wake`] blocks in Redis on a connection of its own.
 //!
 //! Producers leave one marker when work arrives; popping it wakes one idle worker, whose turn leaves it
-//! again if more work remains. A marker that dies with a worker is made good by [`BLOCK`].
+//! again if work remains. A worker that has become full meanwhile takes that turn all the same. A marker that
+//! dies with a worker is made good by [`BLOCK`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,11 @@ impl Wake {
         let connection = pending.await;
         self.pending = None;
         self.connection = connection;
+    }
+
+    /// Whether a wait has begun that may still take a marker.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// Stops waiting and hangs up.

@@ -108,6 +108,29 @@ async fn no_more_jobs_run_at_once_than_asked_for() {
 }
 
 #[tokio::test]
+async fn what_was_held_ahead_does_not_wait_behind_slow_jobs() {
+    let server = Redis::start().await;
+    let client = server.client().await;
+    let lab = Lab::new();
+    let _first = lab.work(&client, worker(2));
+    // So short that it holds some ahead.
+    client.enqueue_many(acts("short", 500)).await.unwrap();
+    until("the short ones are done", async || client.depth(QUEUE).await.unwrap() == Depth::default()).await;
+    let slow = ["slow1", "slow2"].map(|name| Act::new(name, &[Step::Gate(1)]).job());
+    client.enqueue_many(slow.into_iter().chain(acts("held", 5)).collect()).await.unwrap();
+    lab.began("slow2", 1).await;
+    let _second = lab.work(&client, worker(1));
+    lab.began("held4", 1).await;
+    let held: Vec<_> = lab.names().into_iter().filter(|name| name.starts_with("held")).collect();
+    assert_eq!(held, ["held0", "held1", "held2", "held3", "held4"], "they keep their order");
+    let only_slow = Depth { running: 2, ..Depth::default() };
+    until("only the slow ones run", async || client.depth(QUEUE).await.unwrap() == only_slow).await;
+    lab.open_gate(1);
+    until("all are done", async || client.depth(QUEUE).await.unwrap() == Depth::default()).await;
+    assert!(lab.counts().values().all(|runs| *runs == 1), "a job ran twice");
+}
+
+#[tokio::test]
 async fn twelve_thousand_due_jobs_all_run_once_and_leave_nothing() {
     let server = Redis::start().await;
     let client = server.client().await;
