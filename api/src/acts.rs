@@ -11,7 +11,7 @@ use billing::{BillingError, Change};
 use queue::{By, QueueClient, QueueError};
 use serde::Serialize;
 use serde_json::{Value, json};
-use store::{AuditEntry, UnitOfWork};
+use store::{AuditEntry, Due, UnitOfWork};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -102,6 +102,8 @@ impl<A: Act> Once<A> {
             request_id: ground.actor.request_id.clone(),
             before: None,
             after: self.act.changes(),
+            seal: None,
+            due: Due::at(ground.time.wall),
         }
     }
 }
@@ -116,7 +118,7 @@ impl<A: Act> Write for Once<A> {
         let acting = Acting { queue: &self.queue, tenant: &ground.actor.tenant, by };
         let result = self.done.get_or_try_init(|| self.act.carry_out(&acting)).await?.clone();
         let mut unit = UnitOfWork::default();
-        unit.insert(&self.audit_entry(ground))?;
+        unit.record_audit(&self.audit_entry(ground))?;
         Ok(Change { result, unit, follow_up: Vec::new() })
     }
 

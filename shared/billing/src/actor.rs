@@ -70,13 +70,13 @@ impl Actor {
         wall: Timestamp,
         (before, fact): (Value, Fact<'_>),
     ) -> Result<(), StoreError> {
-        unit.insert(&AuditEntry { before: Some(before), ..self.audit_entry(wall, &fact) })?;
+        unit.record_audit(&AuditEntry { before: Some(before), ..self.audit_entry(wall, &fact) })?;
         self.announce(unit, wall, fact)
     }
 
     /// Adds a fact's audit entry to the unit that causes it.
     pub(crate) fn audit(&self, unit: &mut UnitOfWork, wall: Timestamp, fact: &Fact<'_>) -> Result<(), StoreError> {
-        unit.insert(&self.audit_entry(wall, fact))
+        unit.record_audit(&self.audit_entry(wall, fact))
     }
 
     fn audit_entry(&self, wall: Timestamp, fact: &Fact<'_>) -> AuditEntry {
@@ -90,6 +90,8 @@ impl Actor {
             request_id: self.request_id.clone(),
             before: None,
             after: fact.data.clone(),
+            seal: None,
+            due: Due::at(wall),
         }
     }
 }

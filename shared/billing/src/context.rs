@@ -6,10 +6,15 @@ use gateways::{mail::SmtpMailer, payment::PaymentGateways};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
 
-use crate::{BillingError, jobs::DispatchEvents};
+use crate::{
+    BillingError,
+    jobs::{DispatchEvents, SealAudit},
+};
 
 /// Events of one moment travel together: a tenant's many small changes make few dispatches.
 const DISPATCH_AFTER: Duration = Duration::from_millis(250);
+/// Audit entries of one moment are sealed together: sealers of one tenant take turns.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
 /// How often a use case loads and decides again after a concurrent change.
 const CONFLICT_TRIES: u32 = 8;
 /// How long it waits before that, times the tries made: about as long as the transaction takes that came first.
@@ -71,6 +76,9 @@ impl Billing {
         }
         for tenant in unit.event_tenants() {
             follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?.after(DISPATCH_AFTER));
+        }
+        for tenant in unit.audit_tenants() {
+            follow_up.push(NewJob::of(&SealAudit { tenant: tenant.clone() })?.after(SEAL_AFTER));
         }
         self.store.commit(unit).await?;
         self.hint(follow_up).await;

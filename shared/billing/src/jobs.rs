@@ -218,6 +218,28 @@ impl Job for DeliverEvent {
     }
 }
 
+/// Seals a tenant's audit entries.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SealAudit {
+    pub tenant: String,
+}
+
+impl Job for SealAudit {
+    const NAME: &'static str = "seal_audit";
+    const QUEUE: &'static str = queues::EVENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        // Waiting only: an entry committed while the last batch is being sealed needs another look.
+        Some(UniqueKey::waiting(&self.tenant))
+    }
+}
+
 /// Takes an operation one bounded step further.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdvanceOperation {
@@ -252,6 +274,7 @@ where
     SendNotification: Handler<C>,
     DispatchEvents: Handler<C>,
     DeliverEvent: Handler<C>,
+    SealAudit: Handler<C>,
     AdvanceOperation: Handler<C>,
 {
     Registry::new()
@@ -262,5 +285,6 @@ where
         .register::<SendNotification>()
         .register::<DispatchEvents>()
         .register::<DeliverEvent>()
+        .register::<SealAudit>()
         .register::<AdvanceOperation>()
 }

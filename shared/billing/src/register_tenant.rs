@@ -1,8 +1,9 @@
 //! Registers an organisation and its first user, who owns it.
 
+use domain::DunningPolicy;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{Store, Tenant, UnitOfWork, User};
+use store::{Brand, Store, Tenant, UnitOfWork, User};
 
 use crate::{Actor, BillingError, Change, EventType, actor::Fact};
 
@@ -44,6 +45,8 @@ pub async fn register_tenant(
         livemode: false,
         test_clock: None,
         default_plan: None,
+        dunning: DunningPolicy::default(),
+        brand: Brand::default(),
     };
     let user = User {
         id: new.user_id,

@@ -9,11 +9,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
-use store::{BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record};
+use store::{AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record};
 
 use crate::{
     Billing, BillingError, chunk_stage,
-    jobs::{AdvanceOperation, CollectPayment, DeliverEvent, DispatchEvents, SendNotification, TriggerBillingCycle},
+    jobs::{
+        AdvanceOperation, CollectPayment, DeliverEvent, DispatchEvents, SealAudit, SendNotification,
+        TriggerBillingCycle,
+    },
     mirror_dead_letters::restore_dead_letters,
 };
 
@@ -86,7 +89,8 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
         NewJob::of(&DeliverEvent { tenant: due.tenant, delivery: due.id })
     })
     .await?;
-    sweep_events(billing, until, &mut sweep).await?;
+    sweep_tenants::<Event>(billing, until, &mut sweep, |tenant| NewJob::of(&DispatchEvents { tenant })).await?;
+    sweep_tenants::<AuditEntry>(billing, until, &mut sweep, |tenant| NewJob::of(&SealAudit { tenant })).await?;
     Ok(sweep)
 }
 
@@ -122,18 +126,22 @@ async fn sweep_chunks(billing: &Billing, until: Timestamp, sweep: &mut Sweep) ->
     }
 }
 
-/// One job dispatches all events of a tenant.
-async fn sweep_events(billing: &Billing, until: Timestamp, sweep: &mut Sweep) -> Result<(), BillingError> {
+/// Offers a job for every tenant that has due documents of a collection: it looks after all of them.
+async fn sweep_tenants<R: Record>(
+    billing: &Billing,
+    until: Timestamp,
+    sweep: &mut Sweep,
+    job: impl Fn(String) -> Result<NewJob, QueueError>,
+) -> Result<(), BillingError> {
     let mut tenants = BTreeSet::new();
     let mut last: Option<DueRef> = None;
     loop {
-        let page = billing.store.due::<Event>(until, last.as_ref(), PAGE).await?;
+        let page = billing.store.due::<R>(until, last.as_ref(), PAGE).await?;
         let Some(end) = page.last().cloned() else { break };
         tenants.extend(page.into_iter().map(|due| due.tenant));
         last = Some(end);
     }
-    let jobs = tenants.into_iter().map(|tenant| NewJob::of(&DispatchEvents { tenant }));
-    offer(billing, jobs.collect::<Result<_, _>>()?, sweep).await
+    offer(billing, tenants.into_iter().map(job).collect::<Result<_, _>>()?, sweep).await
 }
 
 async fn offer(billing: &Billing, jobs: Vec<NewJob>, sweep: &mut Sweep) -> Result<(), BillingError> {

@@ -11,8 +11,8 @@ use mongodb::{
 
 use crate::{Record, Store, StoreError};
 use crate::{
-    audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun, chunks::Chunk,
-    counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
+    audit_chains::AuditChain, audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun,
+    chunks::Chunk, counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
     dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
     gateway_customers::GatewayCustomer, idempotency_keys::IdempotencyKey, invoices::Invoice,
     ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
@@ -110,7 +110,14 @@ impl Store {
         self.ensure::<EventDelivery>([sweep(), expires()]).await?;
         self.ensure::<Operation>([sweep(), list()]).await?;
         self.ensure::<DeadLetterRecord>([index(doc! { "state": 1, "_id": 1 })]).await?;
-        self.ensure::<AuditEntry>([list()]).await?;
+        self.ensure::<AuditEntry>([
+            sweep(),
+            list(),
+            index(doc! { "tenant": 1, "seal.number": 1, "_id": 1 }),
+            index(doc! { "tenant": 1, "subject": 1, "created": -1, "_id": -1 }),
+        ])
+        .await?;
+        self.ensure_collection::<AuditChain>().await?;
         self.ensure::<Tick>([sweep()]).await?;
         self.ensure::<TestClock>([list()]).await?;
         self.ensure::<IdempotencyKey>([expires()]).await

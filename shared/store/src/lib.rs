@@ -7,6 +7,7 @@
 //! log-in, the scheduler and the mirror of dead letters, which serve all tenants, do without. **Invariant:** a document that exists is changed through
 //! [`UnitOfWork`] alone, by compare-and-set on its `revision`, or by a state filter that makes a repeat harmless.
 
+mod audit_chains;
 mod audit_entries;
 mod balance_entries;
 mod billing_runs;
@@ -50,7 +51,8 @@ mod usage_passes;
 mod users;
 mod wallets;
 
-pub use audit_entries::AuditEntry;
+pub use audit_chains::AuditChain;
+pub use audit_entries::{AuditEntry, Seal};
 pub use balance_entries::{BalanceEntry, BalanceEntryKind};
 pub use billing_runs::{BillingRun, RunAmount, RunState, RunTotals};
 pub use chunks::{Chunk, ChunkCounts, ChunkState, ChunkSummary, FailedItem};
@@ -87,7 +89,7 @@ pub use record::{Record, Revised};
 pub use schedules::{Schedule, Tick};
 pub use secret_link::SecretLink;
 pub use subscriptions::SubscriptionRecord;
-pub use tenants::Tenant;
+pub use tenants::{Brand, Tenant};
 pub use test_clocks::TestClock;
 pub use unit_of_work::UnitOfWork;
 pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};

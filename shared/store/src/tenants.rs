@@ -1,5 +1,6 @@
 //! Tenants: the companies that bill with us.
 
+use domain::DunningPolicy;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +27,22 @@ pub struct Tenant {
     /// The plan (`pln_...` or its key) that a new customer is subscribed to; none if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_plan: Option<String>,
+    /// What follows a declined payment.
+    #[serde(default)]
+    pub dunning: DunningPolicy,
+    /// How its mails look.
+    #[serde(default)]
+    pub brand: Brand,
 }
 record!(Tenant, "tenants", revised);
+
+/// What a tenant's customers know it by, beside its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brand {
+    /// `#rrggbb`; ours if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<String>,
+    /// Where customers ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub support_email: Option<String>,
+}

@@ -33,6 +33,7 @@ pub struct UnitOfWork {
     numbered: Vec<Numbered>,
     expected: Option<NextNumber>,
     event_tenants: Vec<String>,
+    audit_tenants: Vec<String>,
 }
 
 /// A document that gets its number at commit.
@@ -109,6 +110,27 @@ impl UnitOfWork {
         self.insert(event)
     }
 
+    /// Records who did what together with the doing.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn record_audit(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
+        if !self.audit_tenants.contains(&entry.tenant) {
+            self.audit_tenants.push(entry.tenant.clone());
+        }
+        self.insert(entry)
+    }
+
+    /// Puts its seal on an audit entry that has none; otherwise the commit fails with `Conflict`.
+    ///
+    /// # Errors
+    /// `Corrupt` when it cannot be written as BSON.
+    pub fn seal(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let unsealed = doc! { "_id": &entry.id, "tenant": &entry.tenant, "seal": { "$exists": false } };
+        self.replaces.push((AuditEntry::COLLECTION, unsealed, bson::serialize_to_document(entry)?));
+        Ok(())
+    }
+
     /// Replaces a loaded document by its changed self and raises its revision.
     ///
     /// # Errors
@@ -136,6 +158,12 @@ impl UnitOfWork {
     #[must_use]
     pub fn event_tenants(&self) -> &[String] {
         &self.event_tenants
+    }
+
+    /// The tenants whose audit entries this unit records: sealing them is the follow-up of the commit.
+    #[must_use]
+    pub fn audit_tenants(&self) -> &[String] {
+        &self.audit_tenants
     }
 
     fn is_empty(&self) -> bool {

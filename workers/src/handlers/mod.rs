@@ -6,5 +6,6 @@ mod collect_payment;
 mod deliver_event;
 mod dispatch_events;
 mod generate_invoices;
+mod seal_audit;
 mod send_notification;
 mod trigger_billing_cycle;

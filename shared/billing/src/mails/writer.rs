@@ -43,7 +43,7 @@ impl Writer<'_> {
         let tenant = OneLine::from(&self.tenant.name);
         Letter {
             subject: format!("{tenant}: {subject}").into(),
-            brand: Brand { name: tenant.clone(), colour: Colour::DEFAULT, support: None },
+            brand: self.brand(),
             tone: Tone::Calm,
             label: OneLine::default(),
             headline: OneLine::default(),
@@ -55,6 +55,13 @@ impl Writer<'_> {
             reason: OneLine::paragraph(format!("{tenant} sent you this mail because {reason}.")),
             unsubscribe: None,
         }
+    }
+
+    fn brand(&self) -> Brand {
+        let Tenant { name, brand, .. } = self.tenant;
+        let colour = brand.colour.as_deref().and_then(|colour| colour.parse().ok());
+        let support = brand.support_email.as_deref().map(OneLine::from);
+        Brand { name: OneLine::from(name), colour: colour.unwrap_or(Colour::DEFAULT), support }
     }
 
     /// The first paragraph: what is the matter, said to the reader by name.

@@ -41,22 +41,23 @@ async fn what_redis_has_lost_is_rebuilt_and_nothing_else() {
 
     servers.flush_redis().await;
     let left = [
-        // The run, its chunk, and of each initial invoice the collection and the mail; the events of the tenant.
+        // The run, its chunk, and of each initial invoice the collection and the mail; the events and the audit entries of the tenant.
         (queues::BILLING_CYCLE, 1),
         (queues::PAYMENTS, 1 + 2),
         (queues::NOTIFICATIONS, 2),
-        (queues::EVENTS, 1),
+        (queues::EVENTS, 2),
     ];
-    assert_eq!(rebuild(&world, "gen_3").await, Some(Sweep { offered: 7, restored: 0 }));
+    assert_eq!(rebuild(&world, "gen_3").await, Some(Sweep { offered: 8, restored: 0 }));
     assert_eq!(waiting(&world).await, left);
     // Another scheduler sweeps as well, and finds everything there.
     let later = WALL + SignedDuration::from_mins(10);
-    assert_eq!(billing::sweep_overdue(&world.billing, later).await.unwrap(), Sweep { offered: 7, restored: 0 });
+    assert_eq!(billing::sweep_overdue(&world.billing, later).await.unwrap(), Sweep { offered: 8, restored: 0 });
     assert_eq!(waiting(&world).await, left);
     assert_eq!(rebuild(&world, "gen_4").await, None);
 
     world.drive("run_1", Repeat::Once).await;
     while billing::dispatch_events(&world.billing, TENANT, WALL).await.unwrap() == billing::Progress::More {}
+    while billing::seal_audit(&world.billing, TENANT, WALL).await.unwrap() == billing::Progress::More {}
     servers.flush_redis().await;
     assert_eq!(rebuild(&world, "gen_5").await, Some(Sweep { offered: 0, restored: 0 }), "nothing is left to do");
     assert_eq!(waiting(&world).await, []);

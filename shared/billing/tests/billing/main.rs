@@ -1,6 +1,7 @@
 //! The use cases against real servers: every boundary once, every charge once, whatever is repeated, run at once or lost; and
 //! every dead letter kept until a person has decided.
 
+mod audit;
 mod books;
 mod catching_up;
 mod dead_letters;

@@ -6,8 +6,8 @@
 use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
-    AdvanceOperation, CalculateUsage, CollectPayment, DeliverEvent, DispatchEvents, GenerateInvoices, SendNotification,
-    TriggerBillingCycle,
+    AdvanceOperation, CalculateUsage, CollectPayment, DeliverEvent, DispatchEvents, GenerateInvoices, SealAudit,
+    SendNotification, TriggerBillingCycle,
 };
 use queue::Job;
 
@@ -56,6 +56,7 @@ fn samples() -> Vec<Sample> {
         send_notification(SendNotification::Notification { tenant: tenant(), notification: "ntf_1".to_owned() }),
         sample(&DispatchEvents { tenant: tenant() }, "tenant"),
         sample(&DeliverEvent { tenant: tenant(), delivery: "dlv_1".to_owned() }, "delivery"),
+        sample(&SealAudit { tenant: tenant() }, "tenant"),
         sample(&AdvanceOperation { tenant: tenant(), operation: "op_1".to_owned() }, "operation"),
     ]
 }
