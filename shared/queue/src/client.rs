@@ -1,4 +1,4 @@
-//! The producer's side: [`QueueClient`] connects, enqueues, publishes and counts.
+//! The producer's side: [`QueueClient`] connects, enqueues and counts.
 //!
 //! Owns no delivery (that is `driver`). Dead letters have their own module.
 //!
@@ -25,9 +25,6 @@ const JOBS_PER_CALL: usize = 500;
 
 /// Calls on their way at once; more would only wait in Redis's input buffer.
 const CALLS_IN_FLIGHT: usize = 4;
-
-/// Messages per pipeline when publishing.
-const MESSAGES_PER_PIPELINE: usize = 500;
 
 static ENQUEUE: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!("#!lua\n", include_str!("lua/lines.lua"), include_str!("lua/enqueue.lua"))));
@@ -197,26 +194,5 @@ impl QueueClient {
             .exec_async(&mut self.connection.clone())
             .await
             .map_err(QueueError::redis("setting the generation"))
-    }
-
-    /// Publishes messages on a pub/sub channel, in order. Only who listens now hears them.
-    ///
-    /// # Errors
-    /// [`QueueError::Unavailable`]; any part of the messages may have been published.
-    pub async fn publish(&self, channel: &str, payloads: &[String]) -> Result<(), QueueError> {
-        let channel = self.channel(channel);
-        for chunk in payloads.chunks(MESSAGES_PER_PIPELINE) {
-            let mut pipe = redis::pipe();
-            for payload in chunk {
-                pipe.publish(&channel, payload).ignore();
-            }
-            pipe.exec_async(&mut self.connection.clone()).await.map_err(QueueError::redis("publishing"))?;
-        }
-        Ok(())
-    }
-
-    /// The name in Redis of a channel passed to [`QueueClient::publish`], for subscribers.
-    pub fn channel(&self, name: &str) -> String {
-        self.keys.channel(name)
     }
 }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::{ConnectionLike, MultiplexedConnection, PubSub};
 use redis::cluster_routing::Slot;
 use redis::{
     Arg, AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
@@ -47,7 +47,7 @@ const REDIRECTIONS: u32 = 4;
 /// A way to Redis, shared by its clones. Connects when first used, and again when the connection was lost or its
 /// server is not the right one any more. Connections belong to the runtime they are first used on.
 #[derive(Clone)]
-pub(crate) struct Connection {
+pub struct Connection {
     map: Arc<Map>,
     /// Where a script was missing. Loading it names no key, and has to go to the same node.
     missing_at: Option<Slot>,
@@ -79,6 +79,18 @@ impl Connection {
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(None);
         node.connect(&config).await
+    }
+
+    /// A connection of its own that listens to pub/sub, to any of the servers: a cluster passes messages on.
+    pub(crate) async fn subscription(&self) -> RedisResult<PubSub> {
+        let node = self.map.node_for(None);
+        let connecting = Client::open(node.info.clone())?;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting.get_async_pubsub()).await;
+        let outcome = connected.unwrap_or_else(|_| Err(RedisError::from((ErrorKind::Io, "connecting took too long"))));
+        if outcome.is_err() {
+            self.map.avoid(&node);
+        }
+        outcome
     }
 
     /// Asks one particular node, `place` as in [`beside`].

@@ -55,6 +55,7 @@
 mod address;
 mod backend;
 mod claims;
+mod best_effort;
 mod client;
 mod connection;
 mod context;
@@ -69,6 +70,7 @@ mod health;
 mod insight;
 mod job;
 mod keys;
+mod listen;
 mod measure;
 #[cfg(test)]
 mod model;
@@ -84,7 +86,9 @@ mod turn;
 mod wake;
 mod worker;
 
+pub use best_effort::BestEffort;
 pub use client::{Depth, QueueClient};
+pub use connection::Connection;
 pub use context::JobContext;
 pub use control::{Limit, LimitStatus, Pause, PauseTarget, Rate};
 pub use dead::{
@@ -96,6 +100,7 @@ pub use error::QueueError;
 pub use health::{Unhealthy, WorkerHealth};
 pub use insight::{Minute, Percentiles, QueueStatus, Rates, WorkerState, WorkerStatus};
 pub use job::{Handler, Job, JobError, JobErrorKind, LimitUse, Outcome, Priority, RetryPolicy, UniqueKey, UniqueScope};
+pub use listen::Message;
 pub use measure::{DURATION_BUCKETS, describe_metrics};
 pub use new_job::{Enqueued, NewJob};
 pub use record::{JobRecord, JobState, JobStateKind};
