@@ -8,15 +8,17 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use flows::root;
 
 /// Each package of the workspace, with those of the workspace it may depend on.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("simulation", &["domain"]),
     ("queue", &[]),
+    ("cache", &["queue"]),
+    ("rate-limit", &["queue"]),
     ("store", &["domain"]),
     ("gateways", &["domain"]),
     ("billing", &["domain", "store", "gateways", "queue"]),
     ("app", &["domain", "store", "gateways", "queue", "billing"]),
-    ("api", &["domain", "simulation", "store", "gateways", "queue", "billing", "app"]),
+    ("api", &["domain", "simulation", "store", "gateways", "queue", "cache", "rate-limit", "billing", "app"]),
     ("workers", &["domain", "store", "gateways", "queue", "billing", "app"]),
     ("scheduler", &["domain", "store", "gateways", "queue", "billing", "app"]),
     ("sandbox-gateway", &[]),
@@ -42,14 +44,13 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("flows", &["services"]),
 ];
 
-/// Crates that only these packages of the product may name, and the benchmarks, which measure against them. A new adapter for caching or rate limits on Redis is
-/// added here when it is made.
+/// Crates that only these packages of the product may name, and the benchmarks, which measure against them.
 const CONFINED: [(&str, &[&str]); 5] = [
     ("apalis", &["queue", "bench"]),
     ("apalis-core", &["queue", "bench"]),
     ("mongodb", &["store"]),
     ("bson", &["store"]),
-    ("redis", &["queue", "app", "bench"]),
+    ("redis", &["queue", "cache", "rate-limit", "app", "bench"]),
 ];
 
 /// What the pure core must not reach, not even through others.
