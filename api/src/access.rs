@@ -149,6 +149,11 @@ actions! {
     RetryDeadLetters: "operations:write", ADMINS;
     DiscardDeadLetters: "operations:write", ADMINS;
     ListOperations: "operations:read", ADMINS;
+    ListEvents: "events:read", STAFF;
+    GetEvent: "events:read", STAFF;
+    ListAuditEntries: "audit:read", ADMINS;
+    VerifyAuditEntries: "audit:read", ADMINS;
+    GetAuditEntry: "audit:read", ADMINS;
     GetOperation: "operations:read", ADMINS;
 }
 
@@ -193,7 +198,7 @@ impl<A: Action, S: Authenticates> FromRequestParts<S> for Allowed<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Self::decide(Caller::of_request(&parts.headers, state).await?)
+        Self::decide(Caller::of_request(&parts.extensions, &parts.headers, state).await?)
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use ring::rand::SystemRandom;
 use secrecy::SecretString;
 
-use crate::auth::tokens::generate_signing_key;
+use crate::{LimitConfig, auth::tokens::generate_signing_key};
 
 /// Settings of the API gateway.
 #[derive(Clone, Debug, Args)]
@@ -19,6 +19,8 @@ pub struct ApiConfig {
     /// Where the auth service is: its keys are fetched there, and log-ins are forwarded to it.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:3005")]
     pub auth_url: String,
+    #[command(flatten)]
+    pub limits: LimitConfig,
 }
 
 /// Settings of the auth service.

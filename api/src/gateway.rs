@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use app::{App, Shutdown};
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -15,8 +15,9 @@ use crate::{
     http::{
         openapi::{document, with_document},
         serve::serve,
-        server::assemble,
+        server::{assemble, complete},
     },
+    limits::limit,
     resources,
     state::{Gateway, GatewayState},
 };
@@ -26,9 +27,10 @@ use crate::{
 /// # Errors
 /// When the client of the auth service cannot be built.
 pub async fn run(listener: TcpListener, app: App, config: ApiConfig, shutdown: Shutdown) -> anyhow::Result<()> {
-    let gateway = Arc::new(Gateway::new(app, &config.auth_url)?);
+    let gateway = Arc::new(Gateway::new(app, &config)?);
     tracing::info!(address = config.api_listen, auth = config.auth_url, "the API is served");
-    serve(listener, assemble(router(gateway)), shutdown).await;
+    let limits = middleware::from_fn_with_state(Arc::clone(&gateway), limit);
+    serve(listener, assemble(complete(router(gateway)).layer(limits)), shutdown).await;
     Ok(())
 }
 

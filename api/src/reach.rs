@@ -44,11 +44,13 @@ macro_rules! reached {
 }
 
 reached! {
+    AuditEntry: OwnedBy::Tenant;
     BalanceEntry: OwnedBy::Customer("customer"), customer;
     BillingRun: OwnedBy::Tenant;
     CouponRecord: OwnedBy::Tenant;
     CreditNoteRecord: OwnedBy::Customer("customer"), customer;
     Customer: OwnedBy::Customer("_id"), id;
+    Event: OwnedBy::Tenant;
     Invoice: OwnedBy::Customer("customer"), customer;
     MeterRecord: OwnedBy::Tenant;
     Operation: OwnedBy::Tenant;

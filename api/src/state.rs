@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use app::App;
+use rate_limit::RateLimiter;
 use reqwest::redirect::Policy;
 
 use crate::{
+    ApiConfig,
     auth::{
         caller::{AccessTokens, Authenticates, Caller},
         jwks_client::{JwksClient, Pace},
@@ -13,6 +15,7 @@ use crate::{
     },
     door::Door,
     http::problem::Problem,
+    limits::Limits,
     turns::Turns,
 };
 
@@ -38,25 +41,28 @@ pub(crate) struct Gateway {
     pub http: reqwest::Client,
     /// Keeps writers of one tenant apart once they collided.
     pub turns: Turns,
+    /// Counts requests.
+    pub limits: Limits,
     door: Door,
 }
 
 impl Gateway {
-    /// A gateway in front of the auth service at `auth_url`.
+    /// A gateway in front of the auth service that the configuration names.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub(crate) fn new(app: App, auth_url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(app: App, config: &ApiConfig) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(FORWARD_TIMEOUT)
             // What the auth service answers is the client's to follow.
             .redirect(Policy::none())
             .build()?;
-        let auth_url = auth_url.trim_end_matches('/').to_owned();
+        let auth_url = config.auth_url.trim_end_matches('/').to_owned();
         let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
         let door = Door::new(AccessTokens::Remote(keys.clone()), app.billing.store.clone(), app.clock);
-        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), door })
+        let limits = Limits::new(config.limits.clone(), RateLimiter::beside(&app.billing.queue));
+        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), limits, door })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use jiff::Timestamp;
 
 use super::{
@@ -79,7 +79,14 @@ impl Caller {
     ///
     /// # Errors
     /// 401; 503 when it cannot be told.
-    pub(crate) async fn of_request(headers: &HeaderMap, state: &impl Authenticates) -> Result<Self, Problem> {
+    pub(crate) async fn of_request(
+        extensions: &Extensions,
+        headers: &HeaderMap,
+        state: &impl Authenticates,
+    ) -> Result<Self, Problem> {
+        if let Some(Identified(identified)) = extensions.get() {
+            return identified.clone();
+        }
         let caller = state.authenticate(bearer_token(headers)?).await?;
         // Every log line of the request names the tenant from here on.
         let span = tracing::Span::current();
@@ -87,6 +94,10 @@ impl Caller {
         Ok(caller)
     }
 }
+
+/// What came of finding out who calls, for whoever asks again in the course of the same request.
+#[derive(Clone, Debug)]
+pub(crate) struct Identified(pub Result<Caller, Problem>);
 
 /// The token of the one Authorization header (RFC 6750, 2.1).
 fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {

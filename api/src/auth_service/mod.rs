@@ -26,7 +26,11 @@ use crate::{
     },
     door::Door,
     health::{self, Health},
-    http::{problem::Problem, serve::serve, server::assemble},
+    http::{
+        problem::Problem,
+        serve::serve,
+        server::{assemble, complete},
+    },
     state::realm,
 };
 
@@ -79,7 +83,7 @@ pub async fn run(listener: TcpListener, app: App, config: AuthConfig, shutdown: 
     let service = Arc::new(AuthService::new(app, &config)?);
     tracing::info!(address = config.auth_listen, "the auth service is served");
     let (router, _) = health::routes().merge(routes()).with_state(service).split_for_parts();
-    serve(listener, assemble(router), shutdown).await;
+    serve(listener, assemble(complete(router)), shutdown).await;
     Ok(())
 }
 

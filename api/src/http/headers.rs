@@ -17,6 +17,12 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 /// Header that marks a stored reply.
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
+/// Header that says which quota of requests there is (draft-ietf-httpapi-ratelimit-headers).
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Header that says what is left of it.
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
 /// Longest idempotency key in characters: part of a document's key, so it must not grow freely.
 const MAX_IDEMPOTENCY_KEY_CHARS: usize = 255;
 

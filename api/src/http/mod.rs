@@ -4,6 +4,7 @@
 //! Owns everything that is the same for all routes. Knows no resource, no store and no use case.
 
 mod card_numbers;
+pub mod client_address;
 mod deserialize;
 pub mod headers;
 mod inspect;

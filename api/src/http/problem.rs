@@ -17,6 +17,8 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
+
 /// Media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -293,7 +295,7 @@ pub(super) fn complete(mut response: Response, request_id: &str, path: &str) -> 
         return response;
     }
     let mut problem = own.unwrap_or_else(|| Problem::of_status(response.status()));
-    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE, RATE_LIMIT_POLICY, RATE_LIMIT] {
         if let Some(value) = response.headers_mut().remove(&name) {
             problem = problem.header(name, value);
         }

@@ -36,7 +36,12 @@ pub fn usage_batch_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(MAX_USAGE_BATCH_BYTES)
 }
 
-/// Puts the layers around a router whose routes are complete.
+/// Completes a router: every other path is answered as well.
+pub fn complete(routes: Router) -> Router {
+    routes.fallback(|| async { Problem::no_such_route() })
+}
+
+/// Puts the layers around a router that is complete.
 pub fn assemble(routes: Router) -> Router {
     assemble_within(routes, TIME_LIMIT)
 }
@@ -50,7 +55,7 @@ pub(super) fn assemble_within(routes: Router, time_limit: Duration) -> Router {
         .layer(CatchPanicLayer::custom(caught))
         .layer(limit)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-    routes.fallback(|| async { Problem::no_such_route() }).layer(layers)
+    routes.layer(layers)
 }
 
 async fn limit_time(limit: Duration, request: Request, next: Next) -> Response {

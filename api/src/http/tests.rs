@@ -33,7 +33,7 @@ use super::{
     query::{ListQuery, NoFilter},
     request_id::RequestId,
     serve::serve,
-    server::{assemble_within, usage_batch_limit},
+    server::{assemble_within, complete, usage_batch_limit},
 };
 use crate::access::{Allowed, CreateCustomer, ListCustomers};
 use crate::auth::{
@@ -145,7 +145,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shutdown = CancellationToken::new();
-        let router = assemble_within(routes(&shop), time_limit);
+        let router = assemble_within(complete(routes(&shop)), time_limit);
         let server = tokio::spawn(serve(listener, router, shutdown.clone()));
         let _at_the_end = shutdown.clone().drop_guard();
         Self { url, signer, shop, shutdown, server, http: Client::new(), _at_the_end }

@@ -3,12 +3,14 @@
 //! **Invariant:** stored documents never leave: each is shown by a type of its own. **Invariant:** strings become domain
 //! types here, before a use case sees them.
 
+mod audit_entries;
 mod balances;
 mod billing_runs;
 mod coupons;
 mod credit_notes;
 mod customers;
 mod dead_letters;
+mod events;
 pub(crate) mod fields;
 mod invoices;
 mod jobs;
@@ -50,4 +52,6 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(jobs::routes())
         .merge(dead_letters::routes())
         .merge(operations::routes())
+        .merge(events::routes())
+        .merge(audit_entries::routes())
 }

@@ -30,6 +30,7 @@ pub(crate) struct Platform {
     signer: Signer,
     pub auth_shutdown: Shutdown,
     pub auth_server: JoinHandle<anyhow::Result<()>>,
+    shutdown: Shutdown,
     _at_the_end: DropGuard,
     _stack: Stack,
     _folder: TempDir,
@@ -87,8 +88,49 @@ impl Answer {
     }
 }
 
+/// Rate limits as configured; by default nobody meets one.
+pub(crate) struct Quotas {
+    pub tenant: &'static str,
+    pub caller: &'static str,
+    pub address: &'static str,
+    /// Networks of trusted proxies.
+    pub trusted: &'static str,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        let plenty = "1000000/60";
+        Self { tenant: plenty, caller: plenty, address: plenty, trusted: "" }
+    }
+}
+
+impl Quotas {
+    fn config(&self) -> api::LimitConfig {
+        let networks = self.trusted.split(',').filter(|network| !network.is_empty());
+        api::LimitConfig {
+            rate_limit_tenant: self.tenant.parse().expect("a quota"),
+            rate_limit_caller: self.caller.parse().expect("a quota"),
+            rate_limit_address: self.address.parse().expect("a quota"),
+            trusted_proxies: networks.map(|network| network.parse().expect("a network")).collect(),
+        }
+    }
+}
+
 impl Platform {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&Quotas::default()).await
+    }
+
+    /// Another replica of the gateway, with a connection of its own to Redis; its address.
+    pub(crate) async fn replica(&self, quotas: &Quotas) -> String {
+        let (listener, url) = listen().await;
+        let app = App::connect((*self.app.config).clone()).await.expect("an app");
+        let config = api::ApiConfig { api_listen: url.clone(), auth_url: self.auth.clone(), limits: quotas.config() };
+        tokio::spawn(api::run(listener, app, config, self.shutdown.clone()));
+        url
+    }
+
+    pub(crate) async fn start_with(quotas: &Quotas) -> Self {
         // Another test may have installed it first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::with_prefix("ratchet-api-").expect("a folder");
@@ -108,7 +150,7 @@ impl Platform {
             auth_signing_key: Some(key.expose_secret().parse().expect("any text is a secret")),
             auth_signing_key_file: None,
         };
-        let api_config = api::ApiConfig { api_listen: api.clone(), auth_url: auth.clone() };
+        let api_config = api::ApiConfig { api_listen: api.clone(), auth_url: auth.clone(), limits: quotas.config() };
         let auth_server = tokio::spawn(api::run_auth(auth_listener, app.clone(), auth_config, auth_shutdown.clone()));
         tokio::spawn(api::run(api_listener, app.clone(), api_config, shutdown.clone()));
         Self {
@@ -119,6 +161,7 @@ impl Platform {
             signer,
             auth_shutdown,
             auth_server,
+            shutdown: shutdown.clone(),
             _at_the_end: shutdown.drop_guard(),
             _stack: stack,
             _folder: folder,
