@@ -54,8 +54,8 @@
 
 mod address;
 mod backend;
-mod claims;
 mod best_effort;
+mod claims;
 mod client;
 mod connection;
 mod context;
