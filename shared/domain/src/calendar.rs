@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr, sync::LazyLock};
 
 use jiff::{
     Timestamp,
-    civil::Date,
+    civil::{Date, DateTime},
     tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
 };
 use serde::{Deserialize, Serialize};
@@ -45,10 +45,16 @@ impl Zone {
         instant.unwrap_or(if date.year() < 0 { Timestamp::MIN } else { Timestamp::MAX })
     }
 
+    /// What the clocks show at an instant.
+    #[must_use]
+    pub fn clock_at(&self, at: Timestamp) -> DateTime {
+        self.0.to_datetime(at)
+    }
+
     /// The local day that an instant falls in.
     #[must_use]
     pub fn date_of(&self, at: Timestamp) -> Date {
-        self.0.to_datetime(at).date()
+        self.clock_at(at).date()
     }
 }
 

@@ -22,6 +22,9 @@ use crate::AmountError;
 /// Digits after the point that are shown of a number that has more.
 const SHOWN_DECIMALS: u32 = 12;
 
+/// Digits after the point that are shown of a number without end, where it is said that there are more.
+const LEADING_DECIMALS: u32 = 6;
+
 /// Longest number on the wire; longer ones are no amounts.
 const MAX_TEXT_BYTES: usize = 1_000;
 
@@ -101,6 +104,16 @@ impl Exact {
         let floor = self.0.floor();
         let rest = Self(&self.0 - &floor);
         Ok((floor.to_integer().to_i64().ok_or(AmountError::Overflow)?, rest))
+    }
+
+    /// The number as it is where it has an end of at most [`SHOWN_DECIMALS`] digits, else its first ones: "1793.103448...".
+    pub(crate) fn leading_digits(&self) -> String {
+        let first = || {
+            let scaled = (&self.0 * power_of_ten(LEADING_DECIMALS)).trunc();
+            let missing = power_of_ten(SHOWN_DECIMALS - LEADING_DECIMALS);
+            format!("{}...", decimal_text(&(scaled * missing).to_integer()))
+        };
+        self.plain().unwrap_or_else(first)
     }
 
     /// As a plain decimal, if it has an end of at most [`SHOWN_DECIMALS`] digits.
@@ -267,6 +280,12 @@ mod tests {
         for text in ["", "-", "1/0", "1.x", "x", "1e3", "1.-5", " 1"] {
             assert!(text.parse::<Exact>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_without_end_is_shown_by_its_first_digits() {
+        let shown = ["2.5", "1793.1034482758620689", "2/3", "-1/3", "1000/3"].map(|text| exact(text).leading_digits());
+        assert_eq!(shown, ["2.5", "1793.103448...", "0.666666...", "-0.333333...", "333.333333..."]);
     }
 
     #[test]

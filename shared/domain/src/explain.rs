@@ -38,10 +38,15 @@ impl LineItem {
             }
             LineInputs::Adjustment { model, quantity, charged_events, billed_minor, .. } => {
                 let rated = Rated { quantity: quantity.clone(), charged_events: charged_events.clone() };
-                let now = major(self.period_minor(currency)?);
-                let formula = self.model_formula(&rate(model, &rated));
+                let rating = rate(model, &rated);
+                let exact = self.model_amount(&rating, currency)?;
+                let mut text = format!("{}{} for the period", self.model_formula(&rating), result(&exact, currency)?);
+                let period_minor = self.period_minor(currency)?;
+                if exact.round_half_up()? != period_minor {
+                    text.push_str(&format!(", within its limits {}", major(period_minor)));
+                }
                 let [billed, rest] = [*billed_minor, self.amount_minor].map(major);
-                Ok(format!("{formula}: {now} for the period; less {billed} billed = {rest}"))
+                Ok(format!("{text}; less {billed} billed = {rest}"))
             }
             LineInputs::Shortfall { minimum_minor, counted_minor, billed_minor } => {
                 let least = self.limit_formula(*minimum_minor, currency)?;
@@ -92,8 +97,12 @@ impl LineItem {
     }
 }
 
-/// " = 10.00", or ", rounded to 10.00" where something was rounded away.
-fn result(exact: &Exact, currency: Currency) -> Result<String, AmountError> {
-    let rounded = Money::new(exact.round_half_up()?, currency).major();
-    Ok(if exact.is_whole() { format!(" = {rounded}") } else { format!(", rounded to {rounded}") })
+/// " = 10.00", or " = 10.004, rounded to 10.00" where something was rounded away.
+fn result(exact_minor: &Exact, currency: Currency) -> Result<String, AmountError> {
+    let rounded = Money::new(exact_minor.round_half_up()?, currency).major();
+    if exact_minor.is_whole() {
+        return Ok(format!(" = {rounded}"));
+    }
+    let major = exact_minor.divided_by(&Exact::from(1).in_minor(currency.exponent()))?;
+    Ok(format!(" = {}, rounded to {rounded}", major.leading_digits()))
 }

@@ -244,6 +244,15 @@ impl InvoiceContent {
         laws.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, law)| Err(Imbalance(law)))
     }
 
+    /// The coupons that took something off, in the order they were applied.
+    ///
+    /// # Errors
+    /// `Overflow` when the discounts cannot be computed; an issued invoice's can.
+    pub fn used_coupons(&self) -> Result<Vec<&Coupon>, AmountError> {
+        let used = discounts(&self.head(), &self.lines)?.used;
+        Ok(self.coupons.iter().zip(used).filter(|(_, used)| *used).map(|(coupon, _)| coupon).collect())
+    }
+
     /// What is left to pay.
     #[must_use]
     pub fn amount_due(&self) -> Money {

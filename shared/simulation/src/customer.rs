@@ -61,6 +61,7 @@ impl Purse {
             balance_minor: self.balance_minor,
             wallet_minor: usable.fold(0, |sum, wallet| sum.saturating_add(wallet.balance_minor)),
             currency: scenario.customer.currency,
+            timezone: scenario.customer.timezone.clone(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The invoices of a story, and what becomes of them.
 
 use domain::{
-    CreditNote as DecidedNote, CreditOutcome, CreditRequest, CreditRequestLine, InvoiceContent, InvoiceStatus,
-    LineItem, Settlement, credit_note, settle_credit_note,
+    Coupon, CouponOff, CreditNote as DecidedNote, CreditOutcome, CreditRequest, CreditRequestLine, InvoiceContent,
+    InvoiceStatus, LineItem, Settlement, credit_note, settle_credit_note,
 };
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     billing::Recipe,
     error::element,
     output::{CreditNoteOutput, CreditedLineOutput, InvoiceOutput, LineOutput},
+    page::amount,
     timeline::{CreditNote, Entry, Pay, PaymentOutcome},
 };
 
@@ -250,6 +251,8 @@ impl Issued<'_> {
             credit_applied_minor: content.credit_applied_minor,
             wallet_applied_minor: content.wallet_applied_minor,
             amount_due_minor: self.amount_due_minor(),
+            coupons: coupons(content),
+            taxes: taxes(content),
         }
     }
 
@@ -268,6 +271,25 @@ impl Issued<'_> {
             explain: line.explain(self.content.currency).unwrap_or_default(),
         }
     }
+}
+
+/// What took something off an invoice, for people.
+fn coupons(content: &InvoiceContent) -> Vec<String> {
+    // They were computed when it was issued.
+    let used = content.used_coupons().unwrap_or_default();
+    let shown = |coupon: &Coupon| match coupon.off() {
+        CouponOff::Percent(percent) => format!("{}, {}%", coupon.name(), percent.normalize()),
+        CouponOff::Amount { minor, .. } => format!("{}, {}", coupon.name(), amount(minor, content.currency)),
+    };
+    used.into_iter().map(shown).collect()
+}
+
+/// The taxes on an invoice, for people; none where lines have their own.
+fn taxes(content: &InvoiceContent) -> Vec<String> {
+    if content.lines.iter().any(|line| line.tax_rates.is_some()) {
+        return Vec::new();
+    }
+    content.tax_rates.iter().map(|rate| format!("{} {}%", rate.name(), rate.percent().normalize())).collect()
 }
 
 impl Note {

@@ -2,7 +2,9 @@
 //!
 //! Every field is always there. Amounts are minor units of the customer's currency; dates are local dates of the customer.
 
-use domain::{BillingPeriod, CreditOutcome, Currency, InvoiceReason, InvoiceStatus, LineKind, SubscriptionStatus};
+use domain::{
+    BillingPeriod, CreditOutcome, Currency, InvoiceReason, InvoiceStatus, LineKind, SubscriptionStatus, Zone,
+};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
@@ -48,8 +50,14 @@ pub struct InvoiceOutput {
     pub credit_applied_minor: i64,
     /// Paid out of wallets.
     pub wallet_applied_minor: i64,
-    /// What was left to pay when it was issued.
+    /// What was left to pay when it was issued, less what credit notes have taken off since.
     pub amount_due_minor: i64,
+    /// The coupons that took something off: "Welcome, 10%"; for people.
+    #[serde(skip)]
+    pub coupons: Vec<String>,
+    /// The taxes, if all lines have the same: "VAT 20%"; for people.
+    #[serde(skip)]
+    pub taxes: Vec<String>,
 }
 
 /// A line of an invoice.
@@ -133,7 +141,7 @@ pub struct SubscriptionOutput {
 }
 
 /// What is left of the customer's credit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CustomerOutput {
     /// Positive is in the customer's favour.
     pub balance_minor: i64,
@@ -142,4 +150,7 @@ pub struct CustomerOutput {
     /// Of both; for people.
     #[serde(skip)]
     pub currency: Currency,
+    /// Where the customer is; for people.
+    #[serde(skip)]
+    pub timezone: Zone,
 }

@@ -106,8 +106,16 @@ impl Page {
 
     /// A sum below a column of amounts.
     pub(crate) fn total(&mut self, name: &str, amount: &str, ink: Ink) {
+        let begin = TOTAL_NAME_END.saturating_sub(name.width());
         let room = WIDTH - TOTAL_NAME_END;
-        self.line(&format!("{name:>TOTAL_NAME_END$}{amount:>room$}"), ink);
+        self.line(&format!("{}{amount:>room$}", indented(name, begin)), ink);
+    }
+
+    /// A sum with what it consists of, if that has room: "Tax (VAT 20%)".
+    pub(crate) fn detailed_total(&mut self, name: &str, details: &[String], amount: &str) {
+        let detailed = format!("{name} ({})", details.join("; "));
+        let is_shown = !details.is_empty() && detailed.width() + INDENT <= TOTAL_NAME_END;
+        self.total(if is_shown { &detailed } else { name }, amount, Ink::Plain);
     }
 
     pub(crate) fn finish(self) -> String {

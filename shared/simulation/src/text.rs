@@ -5,8 +5,8 @@
 
 use std::fmt::Write as _;
 
-use domain::{BillingPeriod, CreditOutcome, InvoiceReason, InvoiceStatus};
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use domain::{BillingPeriod, CreditOutcome, InvoiceReason, InvoiceStatus, Zone};
+use jiff::{Timestamp, civil::Date};
 
 use crate::{
     CreditNoteOutput, InvoiceOutput, LineOutput, Output, SubscriptionOutput,
@@ -28,7 +28,7 @@ pub fn text(output: &Output, style: Style) -> String {
         page.blank();
     }
     for invoice in &output.invoices {
-        show_invoice(&mut page, invoice);
+        show_invoice(&mut page, invoice, &output.customer.timezone);
     }
     for note in &output.credit_notes {
         let invoice = output.invoices.iter().find(|invoice| invoice.invoice == note.invoice);
@@ -39,10 +39,11 @@ pub fn text(output: &Output, style: Style) -> String {
     page.finish()
 }
 
-fn show_invoice(page: &mut Page, invoice: &InvoiceOutput) {
+fn show_invoice(page: &mut Page, invoice: &InvoiceOutput, zone: &Zone) {
     page.heading(&format!("Invoice {}", invoice.invoice), status(invoice));
     let subject = invoice.subscription.as_deref().map_or_else(String::new, |name| format!("{}, ", printable(name)));
-    page.paragraph(&format!("{subject}{}, issued {}", reason(invoice.reason), instant(invoice.issued_at)), 2, Ink::Dim);
+    let issued = instant(invoice.issued_at, zone);
+    page.paragraph(&format!("{subject}{}, issued {issued}", reason(invoice.reason)), 2, Ink::Dim);
     page.blank();
     page.row("", &[("quantity", QUANTITY_END), ("part", PART_END), ("amount", WIDTH)], Ink::Dim);
     for line in &invoice.lines {
@@ -76,21 +77,33 @@ fn show_line(page: &mut Page, line: &LineOutput, invoice: &InvoiceOutput) {
 }
 
 fn show_totals(page: &mut Page, invoice: &InvoiceOutput) {
-    let rows = [
-        ("Subtotal", invoice.subtotal_minor, true),
-        ("Discount", -invoice.discount_minor, false),
-        ("Tax", invoice.tax_minor, false),
-        ("Total", invoice.total_minor, true),
-        ("From wallet", -invoice.wallet_applied_minor, false),
-        ("From balance", -invoice.credit_applied_minor, false),
-    ];
-    for (name, minor, always) in rows {
-        if always || minor != 0 {
-            page.total(name, &amount(minor, invoice.currency), Ink::Plain);
-        }
+    let shown = |minor| amount(minor, invoice.currency);
+    page.total("Subtotal", &shown(invoice.subtotal_minor), Ink::Plain);
+    if invoice.discount_minor != 0 {
+        page.detailed_total("Discount", &printed(&invoice.coupons), &shown(-invoice.discount_minor));
     }
-    let due = format!("{} {}", invoice.currency, amount(invoice.amount_due_minor, invoice.currency));
-    page.total("Amount due", &due, Ink::Bold);
+    if invoice.tax_minor != 0 {
+        page.detailed_total("Tax", &printed(&invoice.taxes), &shown(invoice.tax_minor));
+    }
+    page.total("Total", &shown(invoice.total_minor), Ink::Plain);
+    let paid_minor = invoice.wallet_applied_minor.saturating_add(invoice.credit_applied_minor);
+    let below_zero = invoice.subtotal_minor.saturating_sub(invoice.discount_minor).saturating_add(invoice.tax_minor);
+    let movements = [
+        ("To the balance", below_zero.min(0).saturating_neg()),
+        ("From wallets", -invoice.wallet_applied_minor),
+        ("From the balance", -invoice.credit_applied_minor),
+        ("Taken off by credit notes", invoice.amount_due_minor + paid_minor - invoice.total_minor),
+    ];
+    for (name, minor) in movements.into_iter().filter(|(_, minor)| *minor != 0) {
+        page.total(name, &shown(minor), Ink::Plain);
+    }
+    let is_paid = invoice.status == InvoiceStatus::Paid && invoice.amount_due_minor != 0;
+    let due = format!("{} {}", invoice.currency, shown(invoice.amount_due_minor));
+    page.total(if is_paid { "Paid" } else { "Amount due" }, &due, Ink::Bold);
+}
+
+fn printed(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| printable(name)).collect()
 }
 
 fn show_credit_note(page: &mut Page, note: &CreditNoteOutput, lines: &[LineOutput], output: &Output) {
@@ -140,7 +153,7 @@ fn show_subscriptions(page: &mut Page, subscriptions: &[SubscriptionOutput]) {
 }
 
 fn show_customer(page: &mut Page, output: &Output) {
-    let customer = output.customer;
+    let customer = &output.customer;
     page.heading("Customer", &customer.currency.to_string());
     page.row("Balance", &[(&amount(customer.balance_minor, customer.currency), WIDTH)], Ink::Plain);
     page.row("Wallets", &[(&amount(customer.wallet_minor, customer.currency), WIDTH)], Ink::Plain);
@@ -166,11 +179,11 @@ fn reason(reason: InvoiceReason) -> &'static str {
     }
 }
 
-/// An instant in UTC: "31 Jan 2024, 05:00 UTC".
-fn instant(at: Timestamp) -> String {
-    let at = TimeZone::UTC.to_datetime(at);
-    let seconds = if at.second() == 0 { String::new() } else { format!(":{:02}", at.second()) };
-    format!("{}, {:02}:{:02}{seconds} UTC", date(at.date()), at.hour(), at.minute())
+/// An instant by the customer's clock: "31 Jan 2024, 00:00 America/Bogota".
+fn instant(at: Timestamp, zone: &Zone) -> String {
+    let clock = zone.clock_at(at);
+    let seconds = if clock.second() == 0 { String::new() } else { format!(":{:02}", clock.second()) };
+    format!("{}, {:02}:{:02}{seconds} {zone}", date(clock.date()), clock.hour(), clock.minute())
 }
 
 /// The days of a period, the last one included, as invoices do: "1 Feb to 29 Feb 2024".

@@ -45,11 +45,14 @@ fn invoice(number: u32, currency: &str, lines: Vec<LineOutput>) -> InvoiceOutput
         credit_applied_minor: 0,
         wallet_applied_minor: 0,
         amount_due_minor: total_minor,
+        coupons: Vec::new(),
+        taxes: Vec::new(),
     }
 }
 
 fn output(currency: &str, invoices: Vec<InvoiceOutput>) -> Output {
-    let customer = CustomerOutput { balance_minor: 0, wallet_minor: 0, currency: currency.parse().unwrap() };
+    let (currency, timezone) = (currency.parse().unwrap(), "America/Bogota".parse().unwrap());
+    let customer = CustomerOutput { balance_minor: 0, wallet_minor: 0, currency, timezone };
     Output { invoices, credit_notes: Vec::new(), subscriptions: Vec::new(), customer }
 }
 
@@ -78,7 +81,9 @@ fn story() -> Output {
     second.reason = InvoiceReason::Period;
     second.status = InvoiceStatus::Paid;
     (second.wallet_applied_minor, second.credit_applied_minor, second.amount_due_minor) = (100_000, 515_112, 0);
-    let mut output = output("usd", vec![invoice(1, "usd", vec![base, seats]), second]);
+    let mut first = invoice(1, "usd", vec![base, seats]);
+    (first.coupons, first.taxes) = (vec!["Welcome, 10%".to_owned()], vec!["VAT 20%".to_owned()]);
+    let mut output = output("usd", vec![first, second]);
     output.credit_notes.push(CreditNoteOutput {
         credit_note: 1,
         invoice: 1,
@@ -145,5 +150,7 @@ fn names_of_any_length_and_script_keep_the_columns() {
     ];
     let mut invoice = invoice(1, "jpy", Vec::new());
     (invoice.lines, invoice.subscription, invoice.status) = (lines, None, InvoiceStatus::Draft);
+    (invoice.discount_minor, invoice.tax_minor) = (1, 1);
+    (invoice.coupons, invoice.taxes) = (vec!["日本語のクーポン, 10%".to_owned()], vec!["long ".repeat(20)]);
     snapshot("names", &text(&output("jpy", vec![invoice]), Style::Plain));
 }
