@@ -36,6 +36,8 @@ mod tests {
         allot(&shares.iter().map(|share| share.parse().unwrap()).collect::<Vec<_>>()).unwrap()
     }
 
+    /// "The lines' discounts and taxes are allotted by largest remainder (ties in line order) so that they sum to the
+    /// invoice's."
     #[test]
     fn the_largest_remainders_bear_what_is_missing_ties_in_order() {
         // Eight times 0.4 is 3.2: the first three bear it.

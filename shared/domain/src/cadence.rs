@@ -317,6 +317,7 @@ mod tests {
         assert_eq!(boundaries(yearly, "2024-02-29", 4), ["2025-02-28", "2026-02-28", "2027-02-28", "2028-02-29"]);
     }
 
+    /// "The interval is day, week, month, quarter (3 months) or year, with a count."
     #[test]
     fn days_and_weeks_are_counted_from_the_anchor() {
         let ten_days = anniversary("2024-02-25", every(Interval::Day, 10));

@@ -117,6 +117,7 @@ mod tests {
         assert_eq!(start("Asia/Kolkata", "2023-03-01"), "2023-02-28T18:30:00Z");
     }
 
+    /// "If midnight does not exist on a day, the period turns at the first valid instant."
     #[test]
     fn a_day_without_midnight_begins_at_its_first_instant() {
         assert_eq!(start("America/Sao_Paulo", "2018-11-04"), "2018-11-04T03:00:00Z");
@@ -126,18 +127,21 @@ mod tests {
         assert_eq!(start("America/Toronto", "1919-03-31"), "1919-03-31T04:30:00Z");
     }
 
+    /// "If midnight happens twice, the period turns at the first of the two."
     #[test]
     fn a_midnight_that_happens_twice_counts_the_first_time() {
         // At 00:01 the clocks went back to 23:01 of the day before.
         assert_eq!(start("America/St_Johns", "2008-11-02"), "2008-11-02T02:30:00Z");
     }
 
+    /// "A billing date that does not exist at all turns at the first valid instant after it."
     #[test]
     fn a_day_that_does_not_exist_begins_at_the_first_instant_after_it() {
         assert_eq!(start("Pacific/Apia", "2011-12-30"), "2011-12-30T10:00:00Z");
         assert_eq!(start("Pacific/Apia", "2011-12-31"), "2011-12-30T10:00:00Z");
     }
 
+    /// "Day counts are differences of calendar dates."
     #[test]
     fn days_are_counted_across_clock_changes() {
         // Worked example tz-003.

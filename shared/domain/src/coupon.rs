@@ -368,6 +368,8 @@ mod tests {
         applied[0].uses
     }
 
+    /// "A coupon lasts once, for n periodic invoices, or for ever; one that lasts once is used up by the first
+    /// invoice on which it takes something off."
     #[test]
     fn a_coupon_is_used_up_by_invoices_that_it_takes_something_off() {
         use InvoiceReason::{Cancel, Change, Period, SubscriptionCreate};

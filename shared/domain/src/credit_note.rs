@@ -274,6 +274,7 @@ mod tests {
         assert_eq!((cancelled.tax_minor, cancelled.credited_minor), (-4_833, 24_166));
     }
 
+    /// "Credit notes name a line's gross amount and restore its share of discount and tax."
     #[test]
     fn cn_006_partial_notes_carry_their_share_and_sum_to_the_invoice() {
         let invoice = invoice(&[1_000, 2_000, 3_000, 4_000], "10", Some("10"));
@@ -285,6 +286,7 @@ mod tests {
         assert_eq!(credit_note(&invoice, &[first], &CreditRequest::All).unwrap(), second);
     }
 
+    /// "Partial notes of one invoice sum to exactly the invoice, the last one takes the remainder."
     #[test]
     fn the_last_note_takes_the_remainder() {
         let invoice = invoice(&[100], "7", Some("50"));
@@ -334,6 +336,7 @@ mod tests {
         assert_eq!(refused(&below, &[], &lines(&[(0, 1)])).0, "lines");
     }
 
+    /// "The outcome is offset of the open amount first, then balance (default) or refund through the gateway."
     #[test]
     fn money_goes_off_the_open_amount_first() {
         let settled = |total, open, outcome, refundable| {

@@ -82,6 +82,7 @@ pub mod option {
 mod tests {
     use super::*;
 
+    /// "Rates and quantities are decimal strings in major units."
     #[test]
     fn plain_decimals_are_read_as_written() {
         for text in ["0", "49.00", "-3.5", "999999999999999.999999999999"] {

@@ -69,6 +69,8 @@ mod tests {
 
     const TENTH: &str = r#"{ "key": "t", "percent_off": "10", "duration": "forever" }"#;
 
+    /// "Coupons (percentage or fixed; limited to plans or prices) apply in the order they were applied, each spread
+    /// pro rata over what is left of the lines it covers."
     #[test]
     fn each_coupon_counts_from_what_the_one_before_left() {
         assert_eq!(taken(&[TENTH, TENTH], &[10_000]).0, ["1900"]);
@@ -77,12 +79,14 @@ mod tests {
         assert_eq!(taken(&[TENTH, five], &[3_000, 1_000, 100]).0, ["675", "225", "10"]);
     }
 
+    /// "No coupon takes a line below zero; the rest of a fixed one is lost."
     #[test]
     fn the_rest_of_a_fixed_coupon_is_lost_and_later_ones_are_not_used() {
         let large = r#"{ "key": "l", "amount_off_minor": 5000, "duration": "forever", "applies_to": ["a"] }"#;
         assert_eq!(taken(&[large, large], &[3_000, 1_000]), (vec!["3000".into(), "0".into()], vec![true, false]));
     }
 
+    /// "Credit lines are already net of their discount."
     #[test]
     fn credits_are_net_already() {
         let (lines, used) = taken(&[TENTH], &[-3_000, 1_000, 0]);

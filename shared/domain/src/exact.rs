@@ -240,6 +240,7 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// "Rounding is half-up (half away from zero), once per line."
     #[test]
     fn halves_round_away_from_zero() {
         let rounded = |text: &str| exact(text).in_minor(2).round_half_up().unwrap();

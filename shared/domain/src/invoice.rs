@@ -367,6 +367,7 @@ mod tests {
         content.lines.iter().map(of).collect()
     }
 
+    /// "A price's own tax rates replace the customer's."
     #[test]
     fn tax_001_a_coupon_is_spread_before_lines_are_taxed_at_their_own_rates() {
         let ten = coupon(r#"{ "key": "ten", "amount_off_minor": 1000, "duration": "once" }"#);
@@ -384,6 +385,8 @@ mod tests {
         assert_eq!((invoice.tax_minor, invoice.total_minor), (1_900, 20_900));
     }
 
+    /// "Invoice tax is the rounded sum of the exact line taxes (`tax_rounding: "invoice"`, default) or the sum of
+    /// taxes rounded per line and rate (`"line"`)."
     #[test]
     fn tax_002_taxes_may_be_rounded_by_line() {
         let by_line = |percents: &[&str], minors: [i64; 2]| {
@@ -432,6 +435,7 @@ mod tests {
         assert_eq!(content(head(), vec![line("usage", 130_000)]).subtotal_minor, 130_000);
     }
 
+    /// "A total below zero is issued as zero and the rest goes to the customer's balance."
     #[test]
     fn a_total_below_zero_is_issued_as_zero_and_the_rest_is_credited() {
         let head = InvoiceHead { tax_rates: rates(&["25"]), ..head() };

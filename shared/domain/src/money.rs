@@ -141,6 +141,8 @@ mod tests {
         Money::new(minor, code.parse().unwrap())
     }
 
+    /// "Owed amounts are integers in the currency's minor unit (ISO 4217 exponent: jpy 0, usd 2, kwd 3), in JSON with
+    /// the suffix `_minor`."
     #[test]
     fn minor_units_follow_the_currency() {
         let rounded = |text: &str, code: &str| {
@@ -168,6 +170,7 @@ mod tests {
         assert_eq!(Money::round_half_up(Decimal::MAX, "usd".parse().unwrap()), Err(AmountError::Overflow));
     }
 
+    /// "Currency codes are lower case."
     #[test]
     fn unknown_currencies_are_named() {
         for code in ["USD", "Usd", "xau", "xyz", "", "us", "dollars"] {

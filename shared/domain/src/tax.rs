@@ -118,6 +118,7 @@ mod tests {
         nets.iter().map(|net| tax(&net.parse().unwrap(), &rates, rounding).unwrap().to_string()).collect()
     }
 
+    /// "Several tax rates apply to the same base and are not compounded."
     #[test]
     fn rates_apply_to_the_same_base() {
         assert_eq!(taxed(&["5", "10"], &["8100"], TaxRounding::Invoice), ["1215"]);

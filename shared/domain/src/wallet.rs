@@ -213,6 +213,7 @@ mod tests {
         assert_eq!((uses, invoice.amount_due_minor), (vec!["w 11".to_owned()], 0));
     }
 
+    /// "The customer's balance (positive is in the customer's favour) pays after that, never more than the total."
     #[test]
     fn cn_008_a_balance_pays_what_it_has() {
         let mut balance_minor = 2_000;
@@ -229,6 +230,7 @@ mod tests {
         assert_eq!((invoice.tax_minor, invoice.wallet_applied_minor, invoice.amount_due_minor), (578, 500, 7_078));
     }
 
+    /// "Wallets pay first, the soonest expiry first."
     #[test]
     fn the_soonest_expiry_pays_first_and_expiry_is_exclusive() {
         let mut wallets = [
@@ -243,6 +245,7 @@ mod tests {
         assert_eq!(wallets.map(|wallet| wallet.balance_minor), [0, 0, 100, 0, 50]);
     }
 
+    /// "A wallet that is limited to prices pays at most the covered lines' share with tax."
     #[test]
     fn a_limited_wallet_pays_the_covered_lines_with_tax() {
         let head = InvoiceHead { tax_rates: rates(&["20"]), ..head() };

@@ -177,6 +177,7 @@ mod tests {
         DunningStep::RetryAt(at.parse().unwrap())
     }
 
+    /// "Soft declines are retried on a schedule (default days 1, 3, 5, 7 after the first failure), days of 24 hours."
     #[test]
     fn soft_declines_are_retried_on_days_1_3_5_7_after_the_first_failure() {
         let policy = DunningPolicy::default();
@@ -189,6 +190,7 @@ mod tests {
         assert_eq!(last, DunningStep::End(DunningOutcome::PastDue));
     }
 
+    /// "A day that has passed is not made up for, and an attempt in between uses up no day."
     #[test]
     fn days_that_an_outage_has_missed_are_not_made_up_for() {
         let policy = DunningPolicy::default();
@@ -203,6 +205,7 @@ mod tests {
         assert_eq!(steps, [retry("2024-03-10T12:00:00Z"); 2]);
     }
 
+    /// "Hard declines (by the gateway's advice, else by its codes) wait for a new payment method until the last day."
     #[test]
     fn hard_declines_wait_for_a_new_payment_method_until_the_last_day() {
         let policy = policy(json!({ "outcome": "cancel" })).unwrap();
@@ -216,6 +219,7 @@ mod tests {
         assert_eq!(policy.after(&failed("2024-03-12T13:00:00Z", soft())), retry("2024-03-14T12:00:00Z"));
     }
 
+    /// "The gateway may ask for more time, at most 90 days from the first failure."
     #[test]
     fn a_gateway_may_ask_for_more_time_but_not_for_ever() {
         let policy = DunningPolicy::default();
@@ -260,8 +264,10 @@ mod tests {
     }
 
     proptest! {
-        /// Attempts are made when they are due or late, and declined softly, with or without a wish of the gateway's, until
-        /// dunning ends.
+        /// "After the last step the tenant's policy applies: past_due, unpaid, or cancel."
+        ///
+        /// Attempts are made when they are due or late, and declined softly, with or without a wish of the gateway's,
+        /// until dunning ends.
         #[test]
         fn dunning_ends_after_at_most_an_attempt_for_each_day(
             policy in policies(),

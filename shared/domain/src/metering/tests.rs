@@ -53,6 +53,7 @@ fn shown(meter: &Meter, (from, to): (i64, i64), events: &[Given<'_>]) -> String 
     value(meter, window(from, to), events).to_string()
 }
 
+/// "The aggregations are count, sum, max, latest (by event time), unique_count and weighted_sum, with filters."
 #[test]
 fn each_aggregation_has_its_value() {
     let events = [(10, "5", ""), (20, "7", ""), (30, "-2", ""), (40, "5", "")];
@@ -102,6 +103,7 @@ fn meter_003_the_latest_is_the_last_by_event_time() {
     assert_eq!(shown(&latest, (10, 50), &[(30, "6", ""), (10, "5", ""), (20, "7", "")]), "6");
 }
 
+/// "Periods are half-open, `[start, end)`."
 #[test]
 fn a_window_is_half_open() {
     let events = [(9, "1", ""), (10, "10", ""), (49, "100", ""), (50, "1000", "")];
@@ -110,6 +112,7 @@ fn a_window_is_half_open() {
     assert_eq!(shown(&meter("count", json!({})), (10, 10), &events), "0");
 }
 
+/// "`recurring` meters carry their value into the next period."
 #[test]
 fn a_recurring_meter_carries_its_value_into_the_next_period() {
     let events = [(5, "5", ""), (15, "7", ""), (25, "5", "")];
@@ -174,6 +177,8 @@ fn the_values_of_single_events_are_those_of_the_window_in_the_order_of_time() {
     assert_eq!(measured(&sum, Selection::default(), window(10, 50), &events)[0].values, Vec::<Exact>::new());
 }
 
+/// "A weighted sum starts at zero unless recurring, holds to the period's end, and is divided by the full period's
+/// real length."
 #[test]
 fn a_part_is_averaged_over_its_full_period() {
     let weighted = meter("weighted_sum", json!({}));

@@ -128,10 +128,18 @@ pub(super) fn fees(percentage: &Percentage, usage: &Rated) -> Vec<Step> {
         (charged.at_minimum, min_amount_per_event, EventFee::Minimum),
         (charged.at_maximum, max_amount_per_event, EventFee::Maximum),
     ];
-    let mut steps = vec![Step::Percent { percent, value: charged.charged_value }];
+    let mut steps = Vec::new();
+    if charged.free_events > 0 || !charged.free_value.is_zero() {
+        steps.push(Step::Free { value: charged.free_value, count: charged.free_events });
+    }
+    let of_value = Step::Percent { percent, value: charged.charged_value.clone() };
+    steps.extend((!charged.charged_value.is_zero()).then(|| of_value.clone()));
     for (count, amount, fee) in fees {
         let amount = amount.filter(|amount| count > 0 && !amount.is_zero());
         steps.extend(amount.map(|amount| Step::Events { count, amount, fee }));
+    }
+    if steps.is_empty() {
+        steps.push(of_value);
     }
     let sum: Exact = steps.iter().map(Step::amount).sum();
     steps.extend(sum.is_negative().then(|| Step::ToZero { amount: -sum }));

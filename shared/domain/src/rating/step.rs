@@ -37,6 +37,13 @@ pub enum Step {
         /// The value.
         value: Exact,
     },
+    /// What costs nothing.
+    Free {
+        /// Value of events.
+        value: Exact,
+        /// Events that are free as a whole.
+        count: u64,
+    },
     /// A fee for each of some events.
     Events {
         /// How many.
@@ -74,6 +81,7 @@ impl Step {
             Self::Flat { amount } => (*amount).into(),
             Self::Packages { count, amount, .. } => times(count, *amount),
             Self::Percent { percent, value } => percent_of(*percent, value),
+            Self::Free { .. } => Exact::zero(),
             Self::Events { count, amount, .. } => times(&Exact::from(Decimal::from(*count)), *amount),
             Self::ToZero { amount } => amount.clone(),
         }
@@ -95,6 +103,7 @@ impl fmt::Display for Step {
                 write!(f, "{count} package{} of {size} x {amount}", plural(*count == Exact::from(1)))
             }
             Self::Percent { percent, value } => write!(f, "{percent}% of {value}"),
+            Self::Free { value, count } => write!(f, "{value} free ({count} event{})", plural(*count == 1)),
             Self::Events { count, amount, fee } => {
                 let which = match fee {
                     EventFee::Fixed => "",

@@ -55,6 +55,7 @@ fn each_unit_costs_what_its_tier_says() {
     assert_eq!(totals(&tiered("graduated", &[("5", "2", "0"), ("", "1", "0")]), &["13"]), ["18"]);
 }
 
+/// "Flat amounts of graduated tiers are charged on entering a tier, the first one also at quantity 0."
 #[test]
 fn flat_amounts_are_charged_on_entering_a_tier_the_first_also_at_zero() {
     // Worked example price-007.
@@ -67,6 +68,7 @@ fn flat_amounts_are_charged_on_entering_a_tier_the_first_also_at_zero() {
     assert_eq!(totals(&model, &["12", "22"]), ["160", "182"]);
 }
 
+/// "A quantity past a tier's end is in the next one: 100.5 units are past a tier that ends at 100."
 #[test]
 fn volume_prices_the_whole_quantity_at_the_tier_it_reaches() {
     // Worked example price-001.
@@ -130,19 +132,21 @@ fn with_allowance(free_events: Option<u64>, free_amount: Option<&str>) -> PriceM
         "free_events": free_events, "free_amount": free_amount }))
 }
 
+/// "An event is free only while all allowances hold, `free_amount` is deducted exactly and the event that crosses it
+/// pays the fixed amount."
 #[test]
 fn an_event_is_free_only_while_all_allowances_hold() {
     let values = ["50", "100", "250", "400"];
     let cost = |free_events, free_amount| events(&with_allowance(free_events, free_amount), &values);
-    let both = ("11.15".to_owned(), "1.3% of 550 + 2 events x 2.00".to_owned());
+    let both = ("11.15".to_owned(), "250 free (2 events) + 1.3% of 550 + 2 events x 2.00".to_owned());
     assert_eq!(cost(Some(3), Some("250")), both);
     assert_eq!(cost(None, Some("250")), both);
     assert_eq!(cost(Some(3), None).0, "7.2");
     assert_eq!(cost(None, None), ("18.4".to_owned(), "1.3% of 800 + 4 events x 2.00".to_owned()));
     // The count is used up first: what is left of the amount is lost.
-    assert_eq!(cost(Some(1), Some("250")).1, "1.3% of 750 + 3 events x 2.00");
+    assert_eq!(cost(Some(1), Some("250")).1, "50 free (1 event) + 1.3% of 750 + 3 events x 2.00");
     assert_eq!(cost(Some(0), Some("250")).1, "1.3% of 800 + 4 events x 2.00");
-    assert_eq!(cost(Some(9), Some("800")), ("0".to_owned(), "1.3% of 0".to_owned()));
+    assert_eq!(cost(Some(9), Some("800")), ("0".to_owned(), "800 free (4 events)".to_owned()));
     assert_eq!(cost(Some(9), Some("0")).1, "1.3% of 800 + 4 events x 2.00");
 }
 
@@ -150,10 +154,10 @@ fn an_event_is_free_only_while_all_allowances_hold() {
 fn an_allowance_that_is_broken_is_over() {
     let model = with_allowance(None, Some("100"));
     let charged = |values: &[&str]| events(&model, values).1;
-    assert_eq!(charged(&["100", "0"]), "1.3% of 0");
-    assert_eq!(charged(&["99", "2", "0"]), "1.3% of 1 + 2 events x 2.00");
+    assert_eq!(charged(&["100", "0"]), "100 free (2 events)");
+    assert_eq!(charged(&["99", "2", "0"]), "100 free (1 event) + 1.3% of 1 + 2 events x 2.00");
     // The crossing event broke it; a refund does not bring it back.
-    assert_eq!(charged(&["150", "-100", "10"]), "1.3% of -40 + 2 events x 2.00");
+    assert_eq!(charged(&["150", "-100", "10"]), "100 free (0 events) + 1.3% of -40 + 2 events x 2.00");
 }
 
 #[test]
@@ -161,24 +165,31 @@ fn a_refund_pays_nothing_and_gives_back_what_it_took() {
     // Within the allowance it frees some of it again, and is no event of those that are free.
     assert_eq!(
         events(&with_allowance(Some(2), Some("250")), &["200", "-100", "150", "1"]).1,
-        "1.3% of 1 + 1 event x 2.00"
+        "250 free (2 events) + 1.3% of 1 + 1 event x 2.00"
     );
     // Nor is anything free once the events that are free are used up.
-    assert_eq!(events(&with_allowance(Some(1), None), &["100", "100", "-50"]).1, "1.3% of 50 + 1 event x 2.00");
+    assert_eq!(
+        events(&with_allowance(Some(1), None), &["100", "100", "-50"]).1,
+        "100 free (1 event) + 1.3% of 50 + 1 event x 2.00"
+    );
     // The fees already due are reduced, never below zero.
     let (total, steps) = events(&with_allowance(None, None), &["100", "-300"]);
     assert_eq!((total.as_str(), steps.as_str()), ("0", "1.3% of -200 + 1 event x 2.00 + 0.6 to zero"));
 }
 
+/// "Per-event minimum and maximum include the fixed amount."
 #[test]
 fn the_least_and_the_most_of_an_event_include_its_fixed_amount() {
     let model = model(json!({ "type": "percentage", "percent": "1", "fixed_amount": "0.30", "free_amount": "10",
         "min_amount_per_event": "0.50", "max_amount_per_event": "5.00" }));
     let cost = |values: &[&str]| events(&model, values);
-    assert_eq!(cost(&["10", "20"]), ("0.5".to_owned(), "1% of 20 + 1 event x 0.30".to_owned()));
-    assert_eq!(cost(&["10", "19.99", "0"]), ("1".to_owned(), "1% of 0 + 2 events at the minimum x 0.50".to_owned()));
-    assert_eq!(cost(&["480"]), ("5".to_owned(), "1% of 470 + 1 event x 0.30".to_owned()));
-    assert_eq!(cost(&["480.01", "1000"]).1, "1% of 0 + 2 events at the maximum x 5.00");
+    assert_eq!(cost(&["10", "20"]), ("0.5".to_owned(), "10 free (1 event) + 1% of 20 + 1 event x 0.30".to_owned()));
+    assert_eq!(
+        cost(&["10", "19.99", "0"]),
+        ("1".to_owned(), "10 free (1 event) + 2 events at the minimum x 0.50".to_owned())
+    );
+    assert_eq!(cost(&["480"]), ("5".to_owned(), "10 free (0 events) + 1% of 470 + 1 event x 0.30".to_owned()));
+    assert_eq!(cost(&["480.01", "1000"]).1, "10 free (0 events) + 2 events at the maximum x 5.00");
     assert_eq!(cost(&["10", "100", "1", "1000"]).0, "6.8");
     assert_eq!(cost(&["10", "-5"]).0, "0");
 }

@@ -86,7 +86,8 @@ proptest! {
         }
     }
 
-    /// "The first boundary is the first such day, clamped to the month's end, on or after the start."
+    /// "`anchor_day` (anniversary, month-based intervals): the first boundary is the first such day, clamped to the
+    /// month's end, on or after the start."
     #[test]
     fn an_anchor_day_is_the_first_such_day(first in day(), number in 1_i8..=31, count in 1_u16..=7) {
         let every = Every { interval: Interval::Month, count: NonZeroU16::new(count).unwrap() };

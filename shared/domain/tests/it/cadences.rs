@@ -14,7 +14,10 @@ fn monthly() -> [Value; 1] {
     [plan("pro", "month", &[flat("base", "advance", "35.00")])]
 }
 
-/// "`anniversary` (default): dates step from the *original* anchor"; worked example sched-008: from January 31, 2024.
+/// "`anniversary` (default): dates step from the original anchor, so an anchor on the 31st bills on Feb 28 (29) and
+/// returns to Mar 31, never drifts."
+///
+/// Worked example sched-008: from January 31, 2024.
 #[test]
 fn sched_008_an_anniversary_on_the_31st_bills_in_full_on_each_clamped_date() {
     let mut story = Story::start(&monthly(), "2024-01-31", json!({}));
@@ -44,8 +47,7 @@ fn a_leap_day_is_february_28_in_common_years() {
     );
 }
 
-/// "`calendar`: the 1st, Monday, Jan 1, first of the quarter (a count above 1 is counted from January; ..); the first period
-/// is a stub."
+/// "`calendar`: the 1st, Monday, Jan 1, first of the quarter; the first period is a stub."
 #[test]
 fn a_calendar_cycle_begins_with_a_stub() {
     for (interval, count, expected) in [
@@ -79,8 +81,7 @@ fn a_calendar_cycle_begins_with_a_stub() {
     }
 }
 
-/// "`anchor_day` (anniversary, month-based intervals): the first boundary is the first such day, clamped to the month's end, on
-/// or after the start; a stub before it is measured against the full period from the anchor before."
+/// "A stub before an anchor day is measured against the full period from the anchor before."
 #[test]
 fn an_anchor_day_begins_with_a_stub() {
     let mut story = Story::start(&monthly(), "2023-01-20", json!({ "anchor_day": 31 }));
@@ -102,8 +103,8 @@ fn an_anchor_day_begins_with_a_stub() {
     );
 }
 
-/// "A price may have its own, shorter cadence inside the plan's interval (monthly usage in a yearly plan); its windows step
-/// from the subscription's original anchor, never leaving a sliver."
+/// "A price may have its own, shorter cadence inside the plan's interval; its windows step from the subscription's
+/// original anchor, never leaving a sliver."
 #[test]
 fn own_cadences_step_from_the_original_anchor() {
     let usage = with(calls("0.10"), json!({ "interval": "month" }));

@@ -63,8 +63,8 @@ fn quantities_can_change_at_period_end() {
     );
 }
 
-/// "Now means an invoice at once: the old plan's arrears so far, a `proration` line crediting the unused days of what was
-/// billed in advance (old price's key), a line for the rest of the period at the new price."
+/// "Now means an invoice at once: the old plan's arrears so far, a `proration` line crediting the unused days of what
+/// was billed in advance, a line for the rest of the period at the new price."
 #[test]
 fn a_change_now_is_an_invoice_at_once() {
     let a = plan("a", "month", &[flat("base", "advance", "31.00"), flat("late", "arrears", "31.00"), calls("0.10")]);
@@ -86,7 +86,9 @@ fn a_change_now_is_an_invoice_at_once() {
     assert_eq!(story.until("2023-02-01"), ["core fixed 2023-02-01..2023-03-01 = 6200"]);
 }
 
-/// "(also for a quantity change: two lines)"; only what changes is touched.
+/// "A quantity change is two lines, of the prices concerned and no others."
+///
+/// Only what changes is touched.
 #[test]
 fn a_change_of_quantity_is_two_lines() {
     let team = plan("team", "month", &[flat("base", "advance", "31.00"), seats("advance", "10.00")]);
@@ -119,7 +121,8 @@ fn pro_018_half_way_through_half_is_credited_and_half_is_charged() {
     assert_eq!(story.invoices[1].total_minor, 500);
 }
 
-/// "The credit is min(list price x unused fraction, what was billed net of discount, less credits already given)."
+/// "The credit is min(list price x unused fraction, what was billed net of discount, less credits already given); an
+/// open invoice counts as billed."
 #[test]
 fn a_credit_is_at_most_what_was_billed_net_of_discount() {
     let coupon = |percent: &str| json!({ "coupons": [ { "key": "c", "percent_off": percent, "duration": "once" } ] });
@@ -163,7 +166,9 @@ fn credits_given_already_are_not_given_again() {
     assert_eq!(lines, ["base proration 2023-04-11..2023-04-21 10/30 = -600"]);
 }
 
-/// "Periods after the change step from the original anchor, with the new interval"; worked example pro-004.
+/// "Periods after a change step from the original anchor, with the new interval."
+///
+/// Worked example pro-004.
 #[test]
 fn pro_004_a_downgrade_to_a_year_lasts_to_the_original_anniversary() {
     let year = plan("year", "year", &[flat("base", "advance", "1188.00")]);
@@ -195,8 +200,7 @@ fn pro_010_a_change_to_a_year_is_credited_and_charged_to_the_original_anchor() {
     }
 }
 
-/// "Cancel now gives the same negative line on a cancel invoice. A total below zero is issued as zero and the rest goes to the
-/// customer's balance."
+/// "Cancel now gives the same negative line on a cancel invoice."
 #[test]
 fn a_cancellation_credits_on_a_cancel_invoice() {
     let mut story = Story::start(

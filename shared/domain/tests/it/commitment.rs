@@ -9,7 +9,10 @@ fn committed(key: &str, interval: &str, minor: i64, prices: &[Value]) -> Value {
     with(plan(key, interval, prices), json!({ "minimum_commitment_minor": minor }))
 }
 
-/// "A true-up at period end: each component is prorated and rounded first, then subtracted"; worked example commit-001.
+/// "Per plan a minimum commitment with a true-up at period end: each component is prorated and rounded first, then
+/// subtracted."
+///
+/// Worked example commit-001.
 #[test]
 fn commit_001_each_component_is_prorated_and_rounded_first() {
     for (interval, cycle, start, lines) in [
@@ -55,7 +58,9 @@ fn commit_001_each_component_is_prorated_and_rounded_first() {
     }
 }
 
-/// "Such lines appear only when something is missing", and amounts count before discount and tax; worked example commit-003.
+/// "Lines for a minimum or a commitment appear only when something is missing."
+///
+/// And amounts count before discount and tax; worked example commit-003.
 #[test]
 fn commit_003_what_is_missing_is_added() {
     for (usage, lines) in [

@@ -28,7 +28,9 @@ fn a_minimum_adds_what_is_missing_and_a_maximum_ends_the_amount() {
     assert_eq!(month_of(price(), "0"), ["calls minimum 2023-04-01..2023-05-01 = 1000"]);
 }
 
-/// "Prorated in a part", and usage itself is not.
+/// "Per price an optional minimum and maximum amount per period, prorated in a part."
+///
+/// And usage itself is not.
 #[test]
 fn minimum_and_maximum_are_prorated_in_a_part() {
     let bill = |least, most, usage: &str| {
@@ -103,7 +105,7 @@ fn two_regions(price: Value, events: &[(&str, &str)]) -> Vec<String> {
     story.until("2023-05-01")
 }
 
-/// "A price may see only events that match its `filters`".
+/// "A price may see only events that match its `filters`."
 #[test]
 fn a_price_sees_only_what_passes_its_filters() {
     let filters = json!({ "filters": [ { "property": "region", "values": ["eu", "us"] } ] });

@@ -12,7 +12,7 @@ fn monthly() -> Story {
     story
 }
 
-/// "A change of time zone applies from the next boundary", which itself turns by the old one.
+/// "A change of time zone applies from the next boundary, which itself turns by the old one."
 #[test]
 fn a_change_of_time_zone_applies_from_the_next_boundary() {
     let mut story = monthly();

@@ -20,7 +20,7 @@ fn paused_days_are_not_billed_and_the_day_of_resuming_is() {
     assert_eq!(story.until("2023-05-01"), ["base fixed 2023-04-01..2023-05-01 25/30 = 2500"]);
 }
 
-/// "(paused and resumed on one day: billed)"
+/// "A day on which it is paused and resumed is billed."
 #[test]
 fn a_day_paused_and_resumed_is_billed() {
     let mut story = story(&[flat("base", "arrears", "30.00"), flat("ahead", "advance", "30.00"), calls("0.10")]);

@@ -46,6 +46,7 @@ fn a_plan_is_written_as_it_was_read() {
     assert_eq!(plan.describe(&plan.prices()[0]), "Dev, Base");
 }
 
+/// "The last tier is open-ended (`up_to: null`), the others ascend without gaps."
 #[test]
 fn violated_rules_are_named_by_path() {
     let tiers = "/prices/1/model/tiers";

@@ -43,8 +43,9 @@ fn pro_001_an_upgrade_bills_the_old_plans_arrears_so_far() {
     assert_eq!(story.until("2023-02-01"), ["base fixed 2023-01-15..2023-02-01 17/31 = 10968"]);
 }
 
-/// "On a plan or quantity change the local day of the change belongs to the *new* state": whatever the hour, and by the
-/// customer's calendar.
+/// "On a plan or quantity change the local day of the change belongs to the new state."
+///
+/// Whatever the hour, and by the customer's calendar.
 #[test]
 fn the_local_day_of_a_change_belongs_to_the_new_state() {
     // January 15 in Tokyo.
@@ -145,7 +146,9 @@ fn a_cancellation_after_the_boundary_of_its_day_bills_one_day() {
     );
 }
 
-/// "On cancellation "now" the local day of cancellation is a used day"; worked example cn-001.
+/// "On cancellation now the local day of cancellation is a used day."
+///
+/// Worked example cn-001.
 #[test]
 fn cn_001_the_day_of_a_cancellation_is_a_used_one() {
     let base = plan("pro", "month", &[flat("base", "advance", "200.00")]);
@@ -172,7 +175,9 @@ fn arrears_are_billed_up_to_the_day_of_a_cancellation() {
     assert_eq!(story.subscription.next_boundary(), None);
 }
 
-/// "`end_at` is exclusive like every end": the day that it falls in is not billed, usage is up to its instant.
+/// "`end_at` is exclusive like every end."
+///
+/// The day that it falls in is not billed, usage is up to its instant.
 #[test]
 fn an_end_is_exclusive() {
     let base =
@@ -207,7 +212,9 @@ fn a_cancellation_on_the_day_of_the_end_adds_no_day() {
     assert_eq!(story.subscription.end_at(), Some("2023-02-01T12:00:00Z".parse().unwrap()));
 }
 
-/// "A part of zero days bills nothing": not even what is charged at quantity 0.
+/// "A part of zero days bills nothing."
+///
+/// Not even what is charged at quantity 0.
 #[test]
 fn a_part_of_zero_days_bills_nothing() {
     let entry = json!({ "model": { "type": "graduated", "tiers": [ { "up_to": null, "unit_amount": "1", "flat_amount": "5" } ] } });

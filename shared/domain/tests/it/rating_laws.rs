@@ -84,6 +84,7 @@ proptest! {
         prop_assert_eq!(cost(&model, value), cost(&units.try_into().unwrap(), value));
     }
 
+    /// "Rating usage in several steps costs exactly what rating it once does."
     #[test]
     fn rating_in_steps_costs_what_rating_once_does(model in model(), parts in vec(0_i64..1_000_000, 1..8)) {
         let at = |thousandths: i64| cost(&model, Decimal::new(thousandths, 3));

@@ -22,6 +22,8 @@ fn subscribed(trial_days: Option<u16>) -> Story {
     story
 }
 
+/// "Subscription states: trialing, active, past_due, unpaid, paused, cancelled; only listed transitions exist."
+///
 /// Every pair of states of a subscription: a `+` for a change that exists, by row from, by column to.
 #[test]
 fn subscription_states_only_listed_transitions_exist() {
@@ -65,6 +67,8 @@ fn in_state(status: SubscriptionStatus) -> Subscription {
     story.subscription
 }
 
+/// "Invoice states: draft, open, then paid, void or uncollectible."
+///
 /// Every pair of states of an invoice.
 #[test]
 fn invoice_states_draft_open_paid_void_uncollectible() {
@@ -87,6 +91,8 @@ fn invoice_states_draft_open_paid_void_uncollectible() {
     }
 }
 
+/// "From the first failure a subscription is past_due, and goes on being billed and collected, until nothing is owed
+/// whose payment has failed."
 #[test]
 fn from_the_first_failure_on_a_subscription_is_past_due_until_nothing_is_owed() {
     let mut story = subscribed(None);
@@ -100,6 +106,7 @@ fn from_the_first_failure_on_a_subscription_is_past_due_until_nothing_is_owed() 
     assert_eq!((story.subscription.status(), story.subscription.is_in_arrears()), (Active, false));
 }
 
+/// "Unpaid is billed as drafts, and left by paying or cancelling only."
 #[test]
 fn unpaid_is_billed_as_drafts_and_left_only_by_paying_or_cancelling() {
     let mut story = subscribed(None);
@@ -118,6 +125,7 @@ fn unpaid_is_billed_as_drafts_and_left_only_by_paying_or_cancelling() {
     assert_eq!(story.subscription.status(), Cancelled);
 }
 
+/// "A pause outlasts failures: what is paused shows how it stands when it resumes."
 #[test]
 fn a_pause_outlasts_failures() {
     let mut story = subscribed(None);

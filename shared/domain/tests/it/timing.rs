@@ -5,9 +5,8 @@ use serde_json::json;
 
 use crate::story::{Story, calls, flat, plan, seats};
 
-/// "In-advance prices are billed at the start of their period, in-arrears prices (all usage) after its end. One invoice per
-/// subscription and boundary carries the arrears of the ended period and the advance of the next, lines in the plan's price
-/// order."
+/// "One invoice per subscription and boundary carries the arrears of the ended period and the advance of the next,
+/// lines in the plan's price order."
 #[test]
 fn a_boundary_is_one_invoice_in_the_plans_price_order() {
     let prices =
@@ -40,7 +39,10 @@ fn a_boundary_is_one_invoice_in_the_plans_price_order() {
     assert_eq!((second.reason, second.issued_at), (InvoiceReason::Period, "2023-05-01T00:00:00Z".parse().unwrap()));
 }
 
-/// Worked example price-019: 30 a month in advance, videos at 2 for the first 5 and 1 after; the second invoice is 48.
+/// "In-advance prices are billed at the start of their period, in-arrears prices (all usage) after its end."
+///
+/// Worked example price-019: 30 a month in advance, videos at 2 for the first 5 and 1 after; the second invoice is
+/// 48.
 #[test]
 fn price_019_the_second_invoice_carries_usage_and_the_next_base() {
     let videos = json!({ "key": "videos", "kind": "usage", "meter": "videos", "timing": "arrears",
@@ -57,6 +59,8 @@ fn price_019_the_second_invoice_carries_usage_and_the_next_base() {
     assert_eq!(story.invoices[1].total_minor, 4_800);
 }
 
+/// "An invoice without lines is not issued; a usage line of amount zero is shown when its quantity is not zero."
+///
 /// An invoice without lines is not issued; a usage line of amount zero is shown when its quantity is not zero.
 #[test]
 fn nothing_to_show_is_no_invoice() {
@@ -66,7 +70,10 @@ fn nothing_to_show_is_no_invoice() {
     assert_eq!(story.until("2023-06-01"), ["calls usage 2023-05-01..2023-06-01 x7 = 0"]);
 }
 
-/// "A period turns at local midnight"; worked example tz-001: a calendar month in Bogota turns at 05:00Z, once.
+/// "A customer has an IANA time zone (default UTC); billing dates are local dates, and a period turns at local
+/// midnight."
+///
+/// Worked example tz-001: a calendar month in Bogota turns at 05:00Z, once.
 #[test]
 fn tz_001_a_month_turns_at_local_midnight() {
     let body = plan("pro", "month", &[flat("base", "arrears", "30.00")]);

@@ -216,6 +216,8 @@ proptest! {
         }
     }
 
+    /// "A finalised invoice keeps its inputs: a recomputation from them gives the same bytes, and `explain` shows how
+    /// every cent came to be."
     #[test]
     fn frozen_inputs_give_the_same_bytes(content in invoice(), mut wallets in wallets(), mut balance in -1_000_i64..1_000_000) {
         let content = apply_credits(content, &mut wallets, &mut balance, instant(0)).unwrap();

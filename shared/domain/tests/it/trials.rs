@@ -14,7 +14,9 @@ fn trial_end(story: &Story) -> String {
     story.subscription.trial_end().unwrap().to_string()
 }
 
-/// "Fixed fees and commitment start when the trial ends, prorated in calendar cycles"; worked example trial-001.
+/// "Fixed fees and commitment start when the trial ends, prorated in calendar cycles."
+///
+/// Worked example trial-001.
 #[test]
 fn trial_001_in_a_calendar_cycle_the_first_fee_is_prorated() {
     let body = trial("pro", 10, &[flat("base", "advance", "50000.00")]);
@@ -49,7 +51,7 @@ fn a_trial_is_counted_in_the_customers_days() {
     assert_eq!(story.until("2024-03-05T05:00:00Z"), ["base fixed 2024-03-05..2024-04-05 = 3000"]);
 }
 
-/// "(The subscription's own number over the plan's".
+/// "A trial is days from the original start, in the customer's zone: the subscription's own number over the plan's."
 #[test]
 fn a_subscriptions_own_trial_replaces_the_plans() {
     let body = || [trial("pro", 10, &[flat("base", "advance", "30.00")])];
@@ -60,7 +62,9 @@ fn a_subscriptions_own_trial_replaces_the_plans() {
     assert_eq!(story.until("2024-03-05"), ["base fixed 2024-03-05..2024-04-05 = 3000"]);
 }
 
-/// "After a change the new plan's, still from the original start)": a longer one lasts longer.
+/// "After a change the new plan's trial counts, still from the original start."
+///
+/// A longer one lasts longer.
 #[test]
 fn after_a_change_in_a_trial_a_longer_one_lasts_longer() {
     let plans =
@@ -134,7 +138,7 @@ fn after_a_change_without_trial_the_new_plans_counts() {
     assert_eq!(story.subscription.trial_end(), None);
 }
 
-/// "Usage in a trial is free or billed as the plan says."
+/// "Usage in a trial is free (the default) or billed as the plan says."
 #[test]
 fn usage_in_a_trial_is_free_or_billed() {
     for (usage, cycle, lines) in [

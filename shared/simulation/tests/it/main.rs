@@ -1,6 +1,8 @@
 //! Scenarios, good and bad, through the crate's public face.
 
 mod bad_scenarios;
+mod conventions;
+mod examples;
 mod fuzz;
 mod late_usage;
 mod laws;

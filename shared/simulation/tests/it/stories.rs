@@ -97,6 +97,7 @@ fn what_comes_after_the_end_does_not_happen() {
     assert_eq!(invoices(&told(&short).expect("a story")), []);
 }
 
+/// "An event has an id unique per tenant; the first one wins, and a repeat is a duplicate."
 #[test]
 fn the_first_event_of_an_id_counts_and_a_correction_replaces_it() {
     let mut correction = usage("2024-01-04T00:00:00Z", "c", "7");
@@ -111,6 +112,7 @@ fn the_first_event_of_an_id_counts_and_a_correction_replaces_it() {
     assert_eq!(invoices(&told(&scenario(timeline)).expect("a story"))[1].2, 3000 + 17 * 10);
 }
 
+/// "With a grace period periodic invoices stay drafts in which usage still counts."
 #[test]
 fn an_invoice_is_a_draft_until_its_grace_is_over_at_local_midnight() {
     let mut graced = scenario(json!([subscribe("2024-01-01T05:00:00Z", "s1")]));
