@@ -10,7 +10,7 @@ use crate::{
     access::{Action, Allowed},
     auth::caller::Caller,
     http::{
-        page::{Cursor, Page},
+        page::{Created, Cursor, Page},
         problem::Problem,
         query::{NoFilter, StrictQuery},
     },
@@ -66,7 +66,8 @@ pub(crate) async fn page<R: Reached>(
             "ending_before"
         }
     };
-    let Some(filter) = within_reach::<R>(caller, filter) else {
+    let Created { from, until } = page.created();
+    let Some(filter) = within_reach::<R>(caller, filter.created(from, until)) else {
         return Ok(store::Page { data: Vec::new(), has_more: false });
     };
     gateway.app.billing.store.list(&caller.tenant, filter, &request).await?.ok_or_else(|| {

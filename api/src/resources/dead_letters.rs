@@ -10,13 +10,13 @@ use axum::{
     response::Response,
 };
 use billing::{BillingError, jobs::queues};
+use jiff::Timestamp;
 use queue::{DeadCursor, DeadFilter, Edited, QueueClient, Requeued};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::fields::Instant;
 use crate::{
     access::{
         Allowed, DiscardDeadLetter, EditDeadLetter, GetDeadLetter, GroupDeadLetters, ListDeadLetters, RetryDeadLetter,
@@ -26,7 +26,7 @@ use crate::{
         headers::{ETag, IfMatch},
         json::StrictJson,
         openapi::{ReadProblems, WriteProblems},
-        page::{Cursor, List, Page},
+        page::{Created, Cursor, List, Page},
         problem::Problem,
         query::ListQuery,
     },
@@ -53,14 +53,6 @@ struct DeadLetterFilter {
     code: Option<String>,
     /// Of one cause.
     fingerprint: Option<String>,
-    /// Died at this time or later.
-    #[serde(rename = "created[gte]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_gte: Option<Instant>,
-    /// Died before this time.
-    #[serde(rename = "created[lt]")]
-    #[param(value_type = Option<String>, format = DateTime)]
-    created_lt: Option<Instant>,
 }
 
 /// The page of a list that goes on in one direction alone, for the document.
@@ -73,6 +65,25 @@ struct ForwardPage {
     limit: Option<u32>,
     /// Id of a dead letter: the rows after (older than) it.
     starting_after: Option<String>,
+}
+
+/// When the letters died, for the document.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only documents what the list's query reads")]
+struct Died {
+    /// Only what died at this instant or later.
+    #[param(rename = "created[gte]")]
+    created_gte: Option<Timestamp>,
+    /// Only what died after this instant.
+    #[param(rename = "created[gt]")]
+    created_gt: Option<Timestamp>,
+    /// Only what died at this instant or earlier.
+    #[param(rename = "created[lte]")]
+    created_lte: Option<Timestamp>,
+    /// Only what died before this instant.
+    #[param(rename = "created[lt]")]
+    created_lt: Option<Timestamp>,
 }
 
 /// The size of a list that is not continued, for the document.
@@ -112,7 +123,11 @@ struct DiscardRequest {
 
 impl DeadLetterFilter {
     /// The queues that are meant, and the conditions in the queue's words.
-    fn resolve(self, client: &QueueClient, tenant: &str) -> Result<(Vec<String>, DeadFilter), Problem> {
+    fn resolve(
+        self,
+        client: &QueueClient,
+        (tenant, died): (&str, Created),
+    ) -> Result<(Vec<String>, DeadFilter), Problem> {
         if self.queue.as_ref().is_some_and(|wanted| !queues::ALL.contains(&wanted.as_str())) {
             return Err(invalid("queue", "unknown_queue", "there is no such queue"));
         }
@@ -122,8 +137,8 @@ impl DeadLetterFilter {
             tenant: Some(tenant.to_owned()),
             code: self.code,
             fingerprint: self.fingerprint,
-            died_from_ms: self.created_gte.map(|at| at.0.as_millisecond()),
-            died_until_ms: self.created_lt.map(|at| at.0.as_millisecond()),
+            died_from_ms: died.from.map(Timestamp::as_millisecond),
+            died_until_ms: died.until.map(Timestamp::as_millisecond),
         };
         Ok((names, filter))
     }
@@ -258,7 +273,7 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
 }
 
 /// Lists dead letters, those that died last first. Pages go on from a letter that is still dead.
-#[utoipa::path(get, path = "/v1/dead_letters", tag = "operations", params(ForwardPage, DeadLetterFilter),
+#[utoipa::path(get, path = "/v1/dead_letters", tag = "operations", params(ForwardPage, Died, DeadLetterFilter),
     responses((status = 200, body = List<DeadLetter>), ReadProblems))]
 async fn list_dead_letters(
     State(gateway): State<GatewayState>,
@@ -266,7 +281,7 @@ async fn list_dead_letters(
     query: ListQuery<DeadLetterFilter>,
 ) -> Result<Json<List<DeadLetter>>, Problem> {
     let queue = &gateway.app.billing.queue;
-    let (names, filter) = query.filter.resolve(queue, &caller.tenant)?;
+    let (names, filter) = query.filter.resolve(queue, (&caller.tenant, query.page.created()))?;
     let before = match query.page.cursor() {
         Cursor::Newest => None,
         Cursor::After(id) => Some(position(queue, &caller.tenant, id).await?),
@@ -303,7 +318,7 @@ async fn position(queue: &QueueClient, tenant: &str, id: &str) -> Result<DeadCur
 }
 
 /// Groups dead letters by their cause, the largest groups first.
-#[utoipa::path(get, path = "/v1/dead_letters/groups", tag = "operations", params(FirstPage, DeadLetterFilter),
+#[utoipa::path(get, path = "/v1/dead_letters/groups", tag = "operations", params(FirstPage, Died, DeadLetterFilter),
     responses((status = 200, body = List<DeadLetterGroup>), ReadProblems))]
 async fn group_dead_letters(
     State(gateway): State<GatewayState>,
@@ -317,7 +332,7 @@ async fn group_dead_letters(
         Cursor::Before(_) => return Err(not_continued("ending_before")),
     }
     let queue = &gateway.app.billing.queue;
-    let (names, filter) = query.filter.resolve(queue, &caller.tenant)?;
+    let (names, filter) = query.filter.resolve(queue, (&caller.tenant, query.page.created()))?;
     let mut groups = Vec::new();
     for name in names {
         let found = queue.dead_groups(&name, &filter).await.map_err(BillingError::from)?;

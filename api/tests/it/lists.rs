@@ -1,5 +1,7 @@
 //! Lists: pages in both directions, filters, and cursors that are none.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Platform};
@@ -84,4 +86,69 @@ async fn every_list_and_object_can_be_read() {
         let problem: Value = client.get(query).await.problem(400, "invalid_query");
         assert_eq!(problem["errors"].as_array().map(Vec::len), Some(1), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn a_walk_neither_skips_nor_repeats_while_rows_come() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    let mut there = Vec::new();
+    for number in 0..12 {
+        there.insert(0, client.customer(&format!("there{number}")).await);
+    }
+    // Older to newer, while newer ones come.
+    let coming = async {
+        for number in 0..24 {
+            client.customer(&format!("coming{number}")).await;
+        }
+    };
+    let walking = async {
+        let (mut seen, mut path) = (Vec::new(), "/v1/customers?limit=2".to_owned());
+        loop {
+            let (page, more) = ids(&client, &path).await;
+            let Some(last) = page.last() else { break };
+            path = format!("/v1/customers?limit=2&starting_after={last}");
+            seen.extend(page);
+            if !more {
+                break;
+            }
+        }
+        seen
+    };
+    let ((), down) = tokio::join!(coming, walking);
+    assert_eq!(down.iter().collect::<BTreeSet<_>>().len(), down.len(), "repeated");
+    assert_eq!(down[down.len() - there.len()..], there, "skipped");
+
+    // Newer and newer, up to the newest.
+    let mut up = vec![there.last().expect("a row").clone()];
+    loop {
+        let (page, more) =
+            ids(&client, &format!("/v1/customers?limit=5&ending_before={}", up.first().expect("a row"))).await;
+        up.splice(0..0, page);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(up, ids(&client, "/v1/customers?limit=100").await.0);
+}
+
+#[tokio::test]
+async fn a_list_can_be_cut_by_the_time_of_creation() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    let mut created = Vec::new();
+    for number in 0..3 {
+        let id = client.customer(&format!("customer{number}")).await;
+        let shown = client.get(&format!("/v1/customers/{id}")).await.ok();
+        created.push(shown["created"].as_str().expect("an instant").to_owned());
+    }
+    let count = async |edges: &str| ids(&client, &format!("/v1/customers?{edges}")).await.0.len();
+    assert_eq!(count(&format!("created[gte]={}", created[1])).await, 2);
+    assert_eq!(count(&format!("created[gt]={}", created[1])).await, 1);
+    assert_eq!(count(&format!("created[lte]={}", created[1])).await, 2);
+    assert_eq!(count(&format!("created[lt]={}", created[1])).await, 1);
+    assert_eq!(count(&format!("created[gt]={}&created[lt]={}&limit=1", created[0], created[2])).await, 1);
+    let problem = client.get("/v1/customers?created[gte]=yesterday").await.problem(400, "invalid_query");
+    assert_eq!(problem["errors"][0]["pointer"], "created[gte]");
+    client.get("/v1/customers?created[ne]=2026-08-01T00:00:00Z").await.problem(400, "invalid_query");
 }

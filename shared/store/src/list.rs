@@ -29,7 +29,7 @@ pub struct Page<R> {
     pub has_more: bool,
 }
 
-/// Which rows of a list are wanted: equality on named fields, within what whoever asks may see.
+/// Which rows of a list are wanted: equality on named fields, and when they were created, within what whoever asks may see.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
     wanted: Document,
@@ -43,6 +43,24 @@ impl ListFilter {
     pub fn field(mut self, field: &'static str, value: Option<String>) -> Self {
         if let Some(value) = value {
             self.wanted.insert(field, value);
+        }
+        self
+    }
+
+    /// Only rows without this field.
+    #[must_use]
+    pub fn without(mut self, field: &'static str) -> Self {
+        self.wanted.insert(field, doc! { "$exists": false });
+        self
+    }
+
+    /// Only rows created at or after `from` and before `until`, as far as these are given.
+    #[must_use]
+    pub fn created(mut self, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let edges = [("$gte", from), ("$lt", until)].into_iter().filter_map(|(edge, at)| Some((edge, at?)));
+        let range: Document = edges.map(|(edge, at)| (edge.to_owned(), Bson::from(at))).collect();
+        if !range.is_empty() {
+            self.wanted.insert("created", range);
         }
         self
     }
