@@ -76,6 +76,9 @@ actions! {
     CreateCustomer: "customers:write", DESK;
     ListCustomers: "customers:read", STAFF;
     GetCustomer: "customers:read", EVERYONE;
+    UpdateCustomer: "customers:write", DESK;
+    DeleteCustomer: "customers:write", ADMINS;
+    AttachPaymentMethod: "customers:write", DESK;
     GetBalance: "customers:read", EVERYONE;
     ListBalanceEntries: "customers:read", EVERYONE;
     AdjustBalance: "balances:write", MONEY;
@@ -90,9 +93,16 @@ actions! {
     CreatePlan: "plans:write", ADMINS;
     ListPlans: "plans:read", EVERYONE;
     GetPlan: "plans:read", EVERYONE;
+    UpdatePlan: "plans:write", ADMINS;
+    DeprecatePlan: "plans:write", ADMINS;
     CreateCoupon: "coupons:write", ADMINS;
     ListCoupons: "coupons:read", STAFF;
     GetCoupon: "coupons:read", STAFF;
+    ArchiveCoupon: "coupons:write", ADMINS;
+    CreateTaxRate: "tax_rates:write", ADMINS;
+    ListTaxRates: "tax_rates:read", STAFF;
+    GetTaxRate: "tax_rates:read", STAFF;
+    ArchiveTaxRate: "tax_rates:write", ADMINS;
     CreateSimulation: "plans:read", STAFF;
 
     // Subscriptions

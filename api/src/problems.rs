@@ -21,6 +21,7 @@ impl From<BillingError> for Problem {
             }
             BillingError::Spec { code, error } => spec_problem("", code, &error),
             BillingError::State { code, detail } => Self::conflict(code, detail),
+            BillingError::Stale => Self::precondition_failed(),
             BillingError::Store(error) => error.into(),
             BillingError::Mail(error) => {
                 tracing::warn!(%error, "the mail server failed a request");
@@ -95,6 +96,7 @@ mod tests {
             (BillingError::Rule { code: "c", pointer: "/p", detail: detail() }, 422),
             (domain::SpecError::new("lines[0].line", "is named twice").into(), 422),
             (BillingError::State { code: "c", detail: detail() }, 409),
+            (BillingError::Stale, 412),
             (BillingError::Store(StoreError::Conflict(detail())), 409),
             (BillingError::Store(StoreError::Duplicate(detail())), 409),
             (BillingError::Store(StoreError::Unavailable(detail())), 503),

@@ -55,8 +55,10 @@ reached! {
     MeterRecord: OwnedBy::Tenant;
     Operation: OwnedBy::Tenant;
     PaymentAttempt: OwnedBy::Customer("customer"), customer;
+    PlanRecord: OwnedBy::Everybody;
     PlanVersion: OwnedBy::Everybody;
     SubscriptionRecord: OwnedBy::Customer("customer"), customer;
+    TaxRateRecord: OwnedBy::Tenant;
     TestClock: OwnedBy::Tenant;
     WalletRecord: OwnedBy::Customer("customer"), customer;
 }

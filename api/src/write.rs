@@ -7,12 +7,12 @@
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
+    extract::{FromRequestParts, OptionalFromRequestParts, Path},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use billing::{Actor, BillingError, Change, TenantTime};
-use serde::Serialize;
+use billing::{Actor, BillingError, Change, Target, TenantTime};
+use serde::{Serialize, de::DeserializeOwned};
 use store::{Claim, Store, StoreError, StoredReply};
 use tracing::Instrument;
 
@@ -20,7 +20,7 @@ use crate::{
     access::{Action, Allowed},
     auth::caller::Caller,
     http::{
-        headers::{ETag, IDEMPOTENT_REPLAYED, IdempotencyKey},
+        headers::{ETag, IDEMPOTENT_REPLAYED, IdempotencyKey, IfMatch},
         json::BodyHash,
         problem::Problem,
         query::{NoFilter, StrictQuery},
@@ -69,7 +69,7 @@ pub(crate) struct Writer<A> {
     caller: Allowed<A>,
     request_id: RequestId,
     key: Option<IdempotencyKey>,
-    /// Method and path.
+    /// Method, path and query.
     route: String,
 }
 
@@ -77,13 +77,39 @@ impl<A: Action> FromRequestParts<GatewayState> for Writer<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Problem> {
+        let Asked(writer, NoFilter {}) = Asked::from_request_parts(parts, gateway).await?;
+        Ok(writer)
+    }
+}
+
+/// Who does `A` and writes, and what the query says besides. Rejections: those of [`Writer`].
+pub(crate) struct Asked<A, Q>(pub Writer<A>, pub Q);
+
+impl<A: Action, Q: DeserializeOwned + Send> FromRequestParts<GatewayState> for Asked<A, Q> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Problem> {
         let caller = Allowed::from_request_parts(parts, gateway).await?;
-        StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
+        let StrictQuery(query) = StrictQuery::from_request_parts(parts, gateway).await?;
         let key = <IdempotencyKey as OptionalFromRequestParts<_>>::from_request_parts(parts, gateway).await?;
         let request_id = RequestId::from_request_parts(parts, gateway).await?;
         // The path as it came: the same key and body for another object is another request.
-        let route = format!("{} {}", parts.method, parts.uri.path());
-        Ok(Self { caller, request_id, key, route })
+        let route = format!("{} {}", parts.method, parts.uri);
+        Ok(Self(Writer { caller, request_id, key, route }, query))
+    }
+}
+
+/// The object that a path names, at the revisions that `If-Match` names. Rejections: those of [`Path`] and [`IfMatch`].
+pub(crate) struct Aim(pub Target);
+
+impl FromRequestParts<GatewayState> for Aim {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &GatewayState) -> Result<Self, Response> {
+        let id = <Path<String> as FromRequestParts<_>>::from_request_parts(parts, gateway).await;
+        let Path(id) = id.map_err(IntoResponse::into_response)?;
+        let if_match = IfMatch::from_request_parts(parts, gateway).await.map_err(IntoResponse::into_response)?;
+        Ok(Self(Target { id, expected: if_match.revisions() }))
     }
 }
 
@@ -96,6 +122,11 @@ enum Standing {
 }
 
 impl<A: Action> Writer<A> {
+    /// The caller's tenant.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.caller.tenant
+    }
+
     /// Carries a write out, or replays its answer.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use app::{App, AppConfig, Shutdown};
 use billing::{
-    Actor, NewCustomer, NewSubscription, NewTenant, TenantTime,
+    Actor, NewCustomer, NewPlan, NewSubscription, NewTenant, TenantTime,
     jobs::{CalculateUsage, queues},
 };
 use clap::Parser;
@@ -94,9 +94,11 @@ async fn subscribe(app: &App, start: Timestamp) {
     billing.commit(billing::register_tenant(store, new, wall, None).await.unwrap()).await.unwrap();
     let actor = Actor::system(TENANT);
     let time = TenantTime::read(store, TENANT, wall).await.unwrap();
-    let plan = ("pln_1".to_owned(), serde_json::from_str(PLAN).unwrap());
+    let plan = serde_json::from_str(PLAN).unwrap();
+    let plan = NewPlan { id: "pln_1".to_owned(), plan, metadata: BTreeMap::new() };
     billing.commit(billing::create_plan(store, &actor, &time, plan).await.unwrap()).await.unwrap();
     let customer = NewCustomer {
+        address: None,
         name: "Customer".to_owned(),
         email: "customer@example.com".to_owned(),
         currency: "usd".parse().unwrap(),

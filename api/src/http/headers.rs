@@ -82,6 +82,16 @@ impl IfMatch {
         }
     }
 
+    /// The revisions that it names; none for whatever revision there is.
+    #[must_use]
+    pub fn revisions(&self) -> Option<Vec<i64>> {
+        let revision = |tag: &String| tag.strip_prefix("\"r")?.strip_suffix('"')?.parse().ok();
+        match self {
+            Self::Any => None,
+            Self::OneOf(tags) => Some(tags.iter().filter_map(revision).collect()),
+        }
+    }
+
     fn of_headers(headers: &HeaderMap) -> Result<Self, Problem> {
         let detail = "expected * or a list of quoted entity tags";
         let Some(text) = single(headers, &header::IF_MATCH, detail)? else { return Ok(Self::Any) };
@@ -227,6 +237,7 @@ mod tests {
             let condition = headers(&header::IF_MATCH, &[written.as_bytes()]);
             let condition = IfMatch::of_headers(&condition).expect(written);
             assert_eq!(condition.check(current).is_ok(), allowed, "{written}");
+            assert_eq!(condition.revisions().is_none_or(|revisions| revisions.contains(&7)), allowed, "{written}");
         }
         let none = IfMatch::of_headers(&HeaderMap::new()).expect("no header is no error");
         assert!(none.check(current).is_ok());

@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use billing::{BillingError, Change, create_coupon as decide_creation};
+use billing::{BillingError, Change, archive, create_coupon as decide_creation};
 use domain::{Coupon as ValidCoupon, CouponSpec};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,8 +14,12 @@ use store::{CouponRecord, ListFilter};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::{
+    described::{Described, Fields},
+    fields::{Metadata, NoFields},
+};
 use crate::{
-    access::{Allowed, CreateCoupon, GetCoupon, ListCoupons},
+    access::{Allowed, ArchiveCoupon, CreateCoupon, GetCoupon, ListCoupons},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -64,7 +68,18 @@ struct CouponBody {
     applies_to_plans: Vec<String>,
 }
 
-/// A coupon. It never changes; a subscription keeps it as it was when it was applied.
+/// A coupon to create.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only documents a body that the domain reads")]
+struct CouponRequest {
+    #[serde(flatten)]
+    coupon: CouponBody,
+    /// Up to 50 strings of the client's.
+    #[schema(required = false)]
+    metadata: Metadata,
+}
+
+/// A coupon. What it says never changes; a subscription keeps it as it was when it was applied.
 #[derive(Debug, Serialize, ToSchema)]
 struct Coupon {
     #[schema(example = "cpn_0198f3")]
@@ -77,18 +92,22 @@ struct Coupon {
     #[serde(flatten)]
     #[schema(value_type = CouponBody)]
     spec: CouponSpec,
+    /// Since when it may not be applied any more; null while it may.
+    archived_at: Option<Timestamp>,
+    metadata: Metadata,
 }
 
 impl Coupon {
     fn of(record: CouponRecord, livemode: bool) -> Self {
-        let spec = record.coupon.into();
-        Self { id: record.id, object: "coupon", created: record.created, livemode, spec }
+        let CouponRecord { id, created, coupon, archived_at, metadata, .. } = record;
+        Self { id, object: "coupon", created, livemode, spec: coupon.into(), archived_at, metadata }
     }
 }
 
 struct Creation {
     id: String,
     coupon: ValidCoupon,
+    metadata: Metadata,
 }
 
 impl Write for Creation {
@@ -97,7 +116,35 @@ impl Write for Creation {
     const STATUS: StatusCode = StatusCode::CREATED;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
-        decide_creation(&ground.store, &ground.actor, &ground.time, (self.id.clone(), self.coupon.clone())).await
+        decide_creation(
+            &ground.store,
+            &ground.actor,
+            &ground.time,
+            (self.id.clone(), self.coupon.clone(), self.metadata.clone()),
+        )
+        .await
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> Coupon {
+        Coupon::of(made, livemode)
+    }
+}
+
+struct Archiving {
+    id: String,
+}
+
+impl Write for Archiving {
+    type Made = CouponRecord;
+    type Shown = Coupon;
+    const STATUS: StatusCode = StatusCode::OK;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        archive(&ground.store, &ground.actor, &ground.time, &self.id).await
     }
 
     fn etag(made: &Self::Made) -> Option<ETag> {
@@ -111,19 +158,23 @@ impl Write for Creation {
 
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
-    OpenApiRouter::new().routes(routes!(create_coupon, list_coupons)).routes(routes!(get_coupon))
+    OpenApiRouter::new()
+        .routes(routes!(create_coupon, list_coupons))
+        .routes(routes!(get_coupon))
+        .routes(routes!(archive_coupon))
 }
 
 /// Creates a coupon; its key is unique in the tenant.
-#[utoipa::path(post, path = "/v1/coupons", tag = "catalogue", request_body = CouponBody,
+#[utoipa::path(post, path = "/v1/coupons", tag = "catalogue", request_body = CouponRequest,
     responses((status = 201, body = Coupon), WriteProblems))]
 async fn create_coupon(
     State(gateway): State<GatewayState>,
     writer: Writer<CreateCoupon>,
-    body: StrictJson<CouponSpec>,
+    body: StrictJson<Fields>,
 ) -> Result<Response, Problem> {
-    let coupon = ValidCoupon::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
-    let creation = Creation { id: gateway.app.ids.new_id("cpn"), coupon };
+    let Described { spec, metadata } = Described::<CouponSpec>::parse(body.value)?;
+    let coupon = ValidCoupon::try_from(spec).map_err(|error| rule_of_spec("", &error))?;
+    let creation = Creation { id: gateway.app.ids.new_id("cpn"), coupon, metadata };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
 
@@ -152,6 +203,18 @@ async fn get_coupon(
     let coupon: CouponRecord = read::find(&gateway, &caller, ("coupon", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(coupon.revision), Json(Coupon::of(coupon, livemode))))
+}
+
+/// Archives a coupon: nobody may apply it any more, and subscriptions that have it keep it.
+#[utoipa::path(post, path = "/v1/coupons/{id}/archive", tag = "catalogue", params(("id" = String, Path)),
+    request_body = NoFields, responses((status = 200, body = Coupon), WriteProblems))]
+async fn archive_coupon(
+    State(gateway): State<GatewayState>,
+    writer: Writer<ArchiveCoupon>,
+    Path(id): Path<String>,
+    body: StrictJson<NoFields>,
+) -> Result<Response, Problem> {
+    writer.run(&gateway, (body.body_hash, Archiving { id })).await
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use billing::MAX_METADATA_ENTRIES;
+pub(crate) use billing::MetadataPatch;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
@@ -26,17 +28,21 @@ const MAX_LABEL_BYTES: usize = 63;
 /// Longest token of a payment gateway.
 const MAX_TOKEN_BYTES: usize = 255;
 
-/// Entries of an object's metadata: notes of the client's, not a database.
-const MAX_METADATA_ENTRIES: usize = 50;
-
 /// Longest key of an entry.
 const MAX_METADATA_KEY_CHARS: usize = 40;
+
+/// Where metadata stands in a body.
+const POINTER: &str = "/metadata";
 
 /// Longest value of an entry.
 const MAX_METADATA_VALUE_CHARS: usize = 500;
 
 /// Strings that belong to the client.
 pub(crate) type Metadata = BTreeMap<String, String>;
+
+/// The body of an action that needs none.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct NoFields {}
 
 /// An instant of a client's, cut to the millisecond that the store keeps, so that what is answered is what is stored.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -116,10 +122,8 @@ fn is_domain(domain: &str) -> bool {
 ///
 /// # Errors
 /// 422 unless it is 1 to 255 printable ASCII characters without spaces.
-pub(crate) fn payment_method(pointer: &str, token: Option<String>) -> Result<Option<String>, Problem> {
-    let fits =
-        |token: &str| (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic());
-    if token.as_deref().is_none_or(fits) {
+pub(crate) fn token(pointer: &str, token: String) -> Result<String, Problem> {
+    if (1..=MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(token);
     }
     Err(refused(pointer, "invalid_token", "must be the payment gateway's token: 1 to 255 printable characters"))
@@ -130,18 +134,34 @@ pub(crate) fn payment_method(pointer: &str, token: Option<String>) -> Result<Opt
 /// # Errors
 /// 422 beyond 50 entries, 40 characters of a key (at least 1) or 500 of a value.
 pub(crate) fn metadata(metadata: Metadata) -> Result<Metadata, Problem> {
-    const POINTER: &str = "/metadata";
     if metadata.len() > MAX_METADATA_ENTRIES {
         return Err(refused(POINTER, "too_many_entries", "must have at most 50 entries"));
     }
-    let keys_fit = metadata.keys().all(|key| (1..=MAX_METADATA_KEY_CHARS).contains(&key.chars().count()));
-    if !keys_fit {
-        return Err(refused(POINTER, "invalid_key", "must have keys of 1 to 40 characters"));
-    }
-    if metadata.values().any(|value| value.chars().count() > MAX_METADATA_VALUE_CHARS) {
-        return Err(refused(POINTER, "value_too_long", "must have values of at most 500 characters"));
+    for (key, value) in &metadata {
+        check_entry(key, value)?;
     }
     Ok(metadata)
+}
+
+/// A change of an object's metadata.
+///
+/// # Errors
+/// 422 as for [`metadata`].
+pub(crate) fn metadata_patch(patch: MetadataPatch) -> Result<MetadataPatch, Problem> {
+    for (key, value) in &patch {
+        check_entry(key, value.as_deref().unwrap_or_default())?;
+    }
+    Ok(patch)
+}
+
+fn check_entry(key: &str, value: &str) -> Result<(), Problem> {
+    if !(1..=MAX_METADATA_KEY_CHARS).contains(&key.chars().count()) {
+        return Err(refused(POINTER, "invalid_key", "must have keys of 1 to 40 characters"));
+    }
+    if value.chars().count() > MAX_METADATA_VALUE_CHARS {
+        return Err(refused(POINTER, "value_too_long", "must have values of at most 500 characters"));
+    }
+    Ok(())
 }
 
 /// The 422 for one field; `rule` is the rest of a sentence that begins with the field.
@@ -152,7 +172,7 @@ pub(crate) fn refused(pointer: &str, code: &str, rule: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{Instant, Metadata, Quantity, email, metadata, name, payment_method};
+    use super::{Instant, Metadata, Quantity, email, metadata, name, token};
 
     #[test]
     fn addresses_are_those_that_every_server_takes() {
@@ -189,11 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_absent_or_plain() {
-        assert!(payment_method("/payment_method", None).is_ok());
-        assert!(payment_method("/payment_method", Some("pm_1".to_owned())).is_ok());
+    fn a_token_is_plain() {
+        assert!(token("/payment_method", "pm_1".to_owned()).is_ok());
         for bad in ["", "pm 1", "pm\n"] {
-            assert!(payment_method("/payment_method", Some(bad.to_owned())).is_err());
+            assert!(token("/payment_method", bad.to_owned()).is_err());
         }
     }
 

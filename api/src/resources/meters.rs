@@ -14,7 +14,11 @@ use store::{ListFilter, MeterRecord};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::plan_body::MeterBody;
+use super::{
+    described::{Described, Fields},
+    fields::Metadata,
+    plan_body::MeterBody,
+};
 use crate::{
     access::{Allowed, CreateMeter, GetMeter, ListMeters},
     http::{
@@ -33,6 +37,17 @@ use crate::{
 
 const URL: &str = "/v1/meters";
 
+/// A meter to create.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only documents a body that the domain reads")]
+struct MeterRequest {
+    #[serde(flatten)]
+    meter: MeterBody,
+    /// Up to 50 strings of the client's.
+    #[schema(required = false)]
+    metadata: Metadata,
+}
+
 /// A meter. It never changes.
 #[derive(Debug, Serialize, ToSchema)]
 struct Meter {
@@ -46,18 +61,20 @@ struct Meter {
     #[serde(flatten)]
     #[schema(value_type = MeterBody)]
     spec: MeterSpec,
+    metadata: Metadata,
 }
 
 impl Meter {
     fn of(record: MeterRecord, livemode: bool) -> Self {
-        let spec = record.meter.into();
-        Self { id: record.id, object: "meter", created: record.created, livemode, spec }
+        let MeterRecord { id, created, meter, metadata, .. } = record;
+        Self { id, object: "meter", created, livemode, spec: meter.into(), metadata }
     }
 }
 
 struct Creation {
     id: String,
     meter: ValidMeter,
+    metadata: Metadata,
 }
 
 impl Write for Creation {
@@ -66,7 +83,13 @@ impl Write for Creation {
     const STATUS: StatusCode = StatusCode::CREATED;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
-        decide_creation(&ground.store, &ground.actor, &ground.time, (self.id.clone(), self.meter.clone())).await
+        decide_creation(
+            &ground.store,
+            &ground.actor,
+            &ground.time,
+            (self.id.clone(), self.meter.clone(), self.metadata.clone()),
+        )
+        .await
     }
 
     fn etag(made: &Self::Made) -> Option<ETag> {
@@ -84,15 +107,16 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
 }
 
 /// Creates a meter; its key is unique in the tenant.
-#[utoipa::path(post, path = "/v1/meters", tag = "catalogue", request_body = MeterBody,
+#[utoipa::path(post, path = "/v1/meters", tag = "catalogue", request_body = MeterRequest,
     responses((status = 201, body = Meter), WriteProblems))]
 async fn create_meter(
     State(gateway): State<GatewayState>,
     writer: Writer<CreateMeter>,
-    body: StrictJson<MeterSpec>,
+    body: StrictJson<Fields>,
 ) -> Result<Response, Problem> {
-    let meter = ValidMeter::try_from(body.value).map_err(|error| rule_of_spec("", &error))?;
-    let creation = Creation { id: gateway.app.ids.new_id("mtr"), meter };
+    let Described { spec, metadata } = Described::<MeterSpec>::parse(body.value)?;
+    let meter = ValidMeter::try_from(spec).map_err(|error| rule_of_spec("", &error))?;
+    let creation = Creation { id: gateway.app.ids.new_id("mtr"), meter, metadata };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
 

@@ -3,6 +3,7 @@
 //! **Invariant:** stored documents never leave: each is shown by a type of its own. **Invariant:** strings become domain
 //! types here, before a use case sees them.
 
+mod address;
 mod audit_entries;
 mod balances;
 mod billing_runs;
@@ -10,6 +11,7 @@ mod coupons;
 mod credit_notes;
 mod customers;
 mod dead_letters;
+mod described;
 mod events;
 pub(crate) mod fields;
 mod invoices;
@@ -23,6 +25,7 @@ mod plans;
 mod queues;
 mod simulations;
 mod subscriptions;
+mod tax_rates;
 mod test_clocks;
 mod usage_events;
 mod wallets;
@@ -40,6 +43,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(meters::routes())
         .merge(plans::routes())
         .merge(coupons::routes())
+        .merge(tax_rates::routes())
         .merge(subscriptions::routes())
         .merge(usage_events::routes())
         .merge(invoices::routes())

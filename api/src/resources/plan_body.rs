@@ -5,6 +5,11 @@
 
 use utoipa::ToSchema;
 
+use super::{
+    fields::{Metadata, MetadataPatch},
+    tax_rates::TaxRateChoice,
+};
+
 /// What usage is measured by.
 #[derive(Debug, ToSchema)]
 pub(super) struct MeterBody {
@@ -71,6 +76,39 @@ pub(super) struct PlanBody {
     prices: Vec<PriceBody>,
 }
 
+/// A plan to create.
+#[derive(Debug, ToSchema)]
+pub(super) struct PlanRequest {
+    #[serde(flatten)]
+    plan: PlanBody,
+    /// Up to 50 strings of the client's.
+    #[schema(required = false)]
+    metadata: Metadata,
+}
+
+/// A new version of a plan: what is left out is as in the version before. Key and currency stay for ever.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({ "name": "Pro 2027", "trial_days": 14 }))]
+pub(super) struct PlanUpdate {
+    /// Shown on invoices.
+    name: Option<String>,
+    #[schema(pattern = "^(day|week|month|quarter|year)$")]
+    interval: Option<String>,
+    #[schema(minimum = 1, maximum = 3650)]
+    interval_count: Option<u16>,
+    #[schema(minimum = 0, maximum = 3650)]
+    trial_days: Option<u16>,
+    #[schema(pattern = "^(free|billed)$")]
+    trial_usage: Option<String>,
+    #[schema(minimum = 0)]
+    minimum_commitment_minor: Option<i64>,
+    /// All of them.
+    prices: Option<Vec<PriceBody>>,
+    /// Keys to set; null takes a key away. Metadata alone makes no version.
+    #[schema(required = false)]
+    metadata: MetadataPatch,
+}
+
 /// One price of a plan.
 #[derive(Debug, ToSchema)]
 pub(super) struct PriceBody {
@@ -96,8 +134,8 @@ pub(super) struct PriceBody {
     /// At most 3 properties of events: each combination of their values is rated apart and has a line; for usage only.
     #[schema(required = false, example = json!(["region"]))]
     group_by: Vec<String>,
-    /// In place of the customer's; an empty list is no tax.
-    tax_rates: Option<Vec<TaxRateBody>>,
+    /// In place of the customer's: ids of tax rates or bodies. An empty list is no tax.
+    tax_rates: Option<Vec<TaxRateChoice>>,
     /// Least amount a period, in minor units; in proportion in a part of one.
     min_amount_minor: Option<i64>,
     /// Most amount a period, in minor units; in proportion in a part of one.
@@ -181,7 +219,7 @@ mod tests {
     use serde_json::{Value, json};
     use utoipa::PartialSchema;
 
-    use super::{FilterBody, MeterBody, ModelBody, PlanBody, PriceBody, TaxRateBody, TierBody};
+    use super::{FilterBody, MeterBody, ModelBody, PlanBody, PlanUpdate, PriceBody, TaxRateBody, TierBody};
 
     fn documented<T: PartialSchema>() -> BTreeSet<String> {
         let schema = serde_json::to_value(T::schema()).expect("a schema");
@@ -235,6 +273,10 @@ mod tests {
         // It is a valid plan, so no model has a field that is not its own.
         domain::Plan::try_from(serde_json::from_value::<PlanSpec>(plan.clone()).expect("a body")).expect("a plan");
         assert_eq!(keys(&plan), documented::<PlanBody>());
+        let mut versioned = documented::<PlanBody>();
+        versioned.retain(|field| field != "key" && field != "currency");
+        versioned.insert("metadata".to_owned());
+        assert_eq!(documented::<PlanUpdate>(), versioned);
         let prices = plan["prices"].as_array().expect("prices");
         assert!(prices.iter().all(|price| keys(price) == documented::<PriceBody>()));
         assert_eq!(keys(&prices[0]["tax_rates"][0]), documented::<TaxRateBody>());

@@ -195,6 +195,7 @@ fn with_foreign_ids(own: &Account, foreign: &Account, catalogue: &Value) -> Vec<
         preview("coupons", &json!([catalogue["coupon"]])),
         ("/v1/subscriptions/{id}/change", "plan", json!({ "plan": catalogue["plan"] })),
         ("/v1/subscriptions/{id}/apply_coupon", "coupon", json!({ "coupon": catalogue["coupon"] })),
+        ("/v1/plans/{id}", "meter", json!({ "prices": priced["prices"] })),
         ("/v1/plans", "meter", priced),
         ("/v1/wallets", "customer", json!({ "customer": foreign.customer, "amount_minor": 1 })),
         ("/v1/invoices", "customer", json!({ "customer": foreign.customer, "lines": line })),
@@ -242,13 +243,18 @@ async fn no_body_reaches_into_another_tenant() {
     let first = async |path: &str| ada.get(path).await.ok()["data"][0]["id"].clone();
     let catalogue = json!({ "plan": first("/v1/plans").await, "meter": first("/v1/meters").await,
         "coupon": first("/v1/coupons").await });
+    let plan = &bob.get("/v1/plans").await.ok()["data"][0]["id"];
+    let plan = plan.as_str().expect("an id");
     let writes = with_foreign_ids(&own, &foreign, &catalogue);
     let covered: BTreeSet<_> =
         writes.iter().map(|(path, field, _)| ((*path).to_owned(), (*field).to_owned())).collect();
     assert_eq!(documented_references().difference(&covered).collect::<Vec<_>>(), Vec::<&(String, String)>::new());
     let before = (platform.traces(&ada.tenant).await, platform.traces(&bob.tenant).await);
     for (path, field, body) in writes {
-        let answer = bob.post(&path.replace("{id}", &own.subscription), &body).await;
+        let answer = match path {
+            "/v1/plans/{id}" => Answer::of(bob.request(Method::PATCH, &path.replace("{id}", plan)).json(&body)).await,
+            _ => bob.post(&path.replace("{id}", &own.subscription), &body).await,
+        };
         if path == "/v1/usage_events" {
             let receipt = answer.json();
             assert_eq!((&receipt["accepted"], &receipt["rejected"][0]["index"]), (&json!(0), &json!(0)), "{receipt}");

@@ -235,7 +235,9 @@ impl Platform {
         self.trace::<store::WalletRecord>(tenant, &mut traces).await;
         self.trace::<store::CreditNoteRecord>(tenant, &mut traces).await;
         self.trace::<store::MeterRecord>(tenant, &mut traces).await;
+        self.trace::<store::PlanRecord>(tenant, &mut traces).await;
         self.trace::<store::PlanVersion>(tenant, &mut traces).await;
+        self.trace::<store::TaxRateRecord>(tenant, &mut traces).await;
         self.trace::<store::CouponRecord>(tenant, &mut traces).await;
         self.trace::<store::SubscriptionRecord>(tenant, &mut traces).await;
         self.trace::<store::UsageEvent>(tenant, &mut traces).await;

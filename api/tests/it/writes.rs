@@ -40,6 +40,13 @@ pub(crate) fn writes(customer: &str) -> Vec<Write> {
         ),
         post("/v1/subscriptions", json!({ "customer": customer, "plan": "pro" }), "start_at"),
         post("/v1/coupons", json!({ "key": "ten", "percent_off": "10", "duration": "once" }), "applies_to"),
+        post("/v1/coupons/{id}/archive", json!({}), ""),
+        post("/v1/tax_rates", json!({ "name": "VAT", "percent": "19" }), "percent"),
+        post("/v1/tax_rates/{id}/archive", json!({}), ""),
+        patch("/v1/plans/{id}", json!({ "name": "Pro" }), "prices"),
+        post("/v1/plans/{id}/deprecate", json!({}), ""),
+        patch("/v1/customers/{id}", json!({ "name": "Ada" }), "address"),
+        post("/v1/customers/{id}/payment_methods", json!({ "token": "pm_1" }), "token"),
         post("/v1/subscriptions/{id}/change", json!({ "plan": "pro" }), "quantities"),
         // These take no field, so this one is unknown.
         post("/v1/subscriptions/{id}/pause", json!({}), "at"),

@@ -2,11 +2,12 @@
 
 use domain::ledger::balance_adjusted;
 use serde_json::json;
-use store::{BalanceEntry, BalanceEntryKind, Customer, Store, UnitOfWork};
+use store::{BalanceEntry, BalanceEntryKind, Store, UnitOfWork};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
+    find_customer::load_customer,
     ledger::{Source, book},
     purse::{Cause, MAX_CREDIT_MINOR, balance_overflow, set_balance},
 };
@@ -29,8 +30,7 @@ pub async fn adjust_balance(
     time: &TenantTime,
     (customer, adjustment): (&str, &BalanceAdjustment),
 ) -> Result<Change<BalanceEntry>, BillingError> {
-    let missing = || BillingError::not_found("customer", customer);
-    let mut customer: Customer = store.find(&actor.tenant, customer).await?.ok_or_else(missing)?;
+    let mut customer = load_customer(store, &actor.tenant, customer).await?;
     let before = json!({ "balance_minor": customer.balance_minor });
     let amount_minor = adjustment.amount_minor;
     if amount_minor.unsigned_abs() > MAX_CREDIT_MINOR.unsigned_abs() {

@@ -70,7 +70,11 @@ async fn find_coupon(
         Some(record) => Some(record),
         None => store.coupon_by_key(tenant, named).await?,
     };
-    let coupon = record.ok_or_else(|| refused("unknown_coupon", format!("is no coupon: {named}")))?.coupon;
+    let record = record.ok_or_else(|| refused("unknown_coupon", format!("is no coupon: {named}")))?;
+    if record.archived_at.is_some() {
+        return Err(refused("coupon_archived", format!("is archived: {named}")));
+    }
+    let coupon = record.coupon;
     match coupon.off() {
         CouponOff::Amount { currency: Some(other), .. } if other != currency => {
             Err(refused("currency_mismatch", format!("is in {other}, the customer pays in {currency}")))

@@ -9,7 +9,7 @@ use store::{PlanVersion, Store, SubscriptionRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
-    create_subscription::{check_terms, find_plan},
+    create_subscription::{check_terms, find_plan, on_sale},
     loaded_subscription::{LoadedSubscription, refusal},
     subscription_desk::SubscriptionDesk,
 };
@@ -71,13 +71,16 @@ async fn new_plan(
 ) -> Result<PlanVersion, BillingError> {
     let (tenant, customer) = (&desk.loaded.record.tenant, &desk.loaded.customer);
     let Some(named) = named else { return Ok(desk.loaded.plan.clone()) };
-    let to = find_plan(store, tenant, named).await?;
-    if to.id != desk.loaded.plan.id {
-        let mut live = store.live_subscriptions(tenant, &customer.id).await?;
-        live.retain(|other| other.id != desk.loaded.record.id);
-        check_terms(customer.currency, &to, &live)?;
-        desk.hold_customer()?;
+    let plan = find_plan(store, tenant, named).await?;
+    let newest = plan.newest(plan.created);
+    if newest.id == desk.loaded.plan.id {
+        return Ok(newest);
     }
+    let to = on_sale(&plan)?;
+    let mut live = store.live_subscriptions(tenant, &customer.id).await?;
+    live.retain(|other| other.id != desk.loaded.record.id);
+    check_terms(customer.currency, &to, &live)?;
+    desk.hold_customer()?;
     Ok(to)
 }
 

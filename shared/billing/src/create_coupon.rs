@@ -1,5 +1,7 @@
 //! Creates a coupon.
 
+use std::collections::BTreeMap;
+
 use domain::Coupon;
 use serde_json::json;
 use store::{CouponRecord, Store, UnitOfWork};
@@ -14,13 +16,14 @@ pub async fn create_coupon(
     store: &Store,
     actor: &Actor,
     time: &TenantTime,
-    (id, coupon): (String, Coupon),
+    (id, coupon, metadata): (String, Coupon, BTreeMap<String, String>),
 ) -> Result<Change<CouponRecord>, BillingError> {
     if store.coupon_by_key(&actor.tenant, coupon.key()).await?.is_some() {
         let detail = format!("a coupon with the key `{}` exists already", coupon.key());
         return Err(BillingError::state("key_taken", detail));
     }
-    let record = CouponRecord { id, tenant: actor.tenant.clone(), revision: 1, created: time.wall, coupon };
+    let tenant = actor.tenant.clone();
+    let record = CouponRecord { id, tenant, revision: 1, created: time.wall, coupon, metadata, archived_at: None };
     let mut unit = UnitOfWork::default();
     unit.insert(&record)?;
     let data = json!({ "key": record.coupon.key() });

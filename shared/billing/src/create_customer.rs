@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::{Currency, Locale, TaxRate, TaxRounding, Zone};
 use serde_json::json;
-use store::{Customer, UnitOfWork};
+use store::{Address, Customer, UnitOfWork};
 
 use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 
@@ -13,6 +13,7 @@ use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
 pub struct NewCustomer {
     pub name: String,
     pub email: String,
+    pub address: Option<Address>,
     pub currency: Currency,
     pub timezone: Zone,
     pub locale: Locale,
@@ -42,6 +43,7 @@ pub fn create_customer(
         created: time.wall,
         name: new.name,
         email: new.email,
+        address: new.address,
         currency: new.currency,
         timezone: new.timezone,
         locale: new.locale,
@@ -51,6 +53,7 @@ pub fn create_customer(
         balance_minor: 0,
         invoice_grace_days: new.invoice_grace_days,
         metadata: new.metadata,
+        deleted_at: None,
     };
     let mut unit = UnitOfWork::default();
     unit.insert(&customer)?;

@@ -1,5 +1,7 @@
 //! Creates a meter.
 
+use std::collections::BTreeMap;
+
 use domain::Meter;
 use serde_json::json;
 use store::{MeterRecord, Store, UnitOfWork};
@@ -17,7 +19,7 @@ pub async fn create_meter(
     store: &Store,
     actor: &Actor,
     time: &TenantTime,
-    (id, meter): (String, Meter),
+    (id, meter, metadata): (String, Meter, BTreeMap<String, String>),
 ) -> Result<Change<MeterRecord>, BillingError> {
     let known = store.meters(&actor.tenant).await?;
     if known.iter().any(|other| other.meter.key() == meter.key()) {
@@ -28,7 +30,7 @@ pub async fn create_meter(
         let detail = format!("a tenant has at most {MAX_METERS} meters");
         return Err(BillingError::State { code: "too_many_meters", detail });
     }
-    let record = MeterRecord { id, tenant: actor.tenant.clone(), revision: 1, created: time.wall, meter };
+    let record = MeterRecord { id, tenant: actor.tenant.clone(), revision: 1, created: time.wall, meter, metadata };
     let mut unit = UnitOfWork::default();
     unit.insert(&record)?;
     let data = json!({ "key": record.meter.key() });

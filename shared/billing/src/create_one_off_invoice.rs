@@ -7,6 +7,7 @@ use store::{Customer, Invoice, Store, UnitOfWork};
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
+    find_customer::find_customer,
     issue_invoice::{self, Issue, Source},
     purse::load_wallets,
 };
@@ -30,8 +31,7 @@ pub async fn create_one_off_invoice(
     time: &TenantTime,
     (id, new): (&str, &NewOneOffInvoice),
 ) -> Result<Change<Invoice>, BillingError> {
-    let unknown = || BillingError::rule("unknown_customer", "/customer", format!("no such customer: {}", new.customer));
-    let mut customer: Customer = store.find(&actor.tenant, &new.customer).await?.ok_or_else(unknown)?;
+    let mut customer = find_customer(store, &actor.tenant, &new.customer).await?;
     let mut wallets = load_wallets(store, &customer, time).await?;
     let content = content(&customer, time, &new.lines)
         .map_err(|error| BillingError::rule("not_billable", "/lines", error.to_string()))?;

@@ -6,12 +6,13 @@ use domain::{AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occas
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
-use store::{Customer, Invoice, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
+use store::{Customer, Invoice, PlanRecord, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     apply_coupon::find_coupons,
+    find_customer::find_customer,
     issue_invoice::{self, Issue, Source},
     loaded_subscription::refusal,
     purse::load_wallets,
@@ -45,7 +46,7 @@ pub struct NewSubscription {
 /// The customer is written with it, so that of two creations at once for one customer one sees the other.
 ///
 /// # Errors
-/// `Rule` when customer or plan are unknown, do not fit each other, or a meter of the plan is billed for the customer by
+/// `State` when the plan is deprecated; `Rule` when customer or plan are unknown, do not fit each other, or a meter of the plan is billed for the customer by
 /// another subscription; `Spec` when anything else does not fit the plan, or a coupon is unknown; store errors.
 pub async fn create_subscription(
     store: &Store,
@@ -73,29 +74,32 @@ pub async fn create_subscription(
 
 async fn load(store: &Store, tenant: &str, new: &NewSubscription) -> Result<(Customer, PlanVersion), BillingError> {
     let customer = find_customer(store, tenant, &new.customer).await?;
-    Ok((customer, find_plan(store, tenant, &new.plan).await?))
+    Ok((customer, on_sale(&find_plan(store, tenant, &new.plan).await?)?))
 }
 
-/// The customer that a client names.
+/// The plan that a client names by id or key.
 ///
 /// # Errors
 /// `Rule` when there is none; store errors.
-pub(crate) async fn find_customer(store: &Store, tenant: &str, named: &str) -> Result<Customer, BillingError> {
-    let unknown = || BillingError::rule("unknown_customer", "/customer", format!("no such customer: {named}"));
-    store.find::<Customer>(tenant, named).await?.ok_or_else(unknown)
-}
-
-/// The plan version that a client names by id or key.
-///
-/// # Errors
-/// `Rule` when there is none; store errors.
-pub(crate) async fn find_plan(store: &Store, tenant: &str, named: &str) -> Result<PlanVersion, BillingError> {
-    let by_id = store.find::<PlanVersion>(tenant, named).await?;
+pub(crate) async fn find_plan(store: &Store, tenant: &str, named: &str) -> Result<PlanRecord, BillingError> {
+    let by_id = store.find::<PlanRecord>(tenant, named).await?;
     let plan = match by_id {
         Some(plan) => Some(plan),
         None => store.plan_by_key(tenant, named).await?,
     };
     plan.ok_or_else(|| BillingError::rule("unknown_plan", "/plan", format!("no such plan: {named}")))
+}
+
+/// The version of a plan that is sold: its newest.
+///
+/// # Errors
+/// `State` when the plan is deprecated.
+pub(crate) fn on_sale(plan: &PlanRecord) -> Result<PlanVersion, BillingError> {
+    if plan.deprecated_at.is_some() {
+        let detail = format!("the plan `{}` is deprecated: nobody subscribes to it any more", plan.plan.key());
+        return Err(BillingError::state("plan_deprecated", detail));
+    }
+    Ok(plan.newest(plan.created))
 }
 
 /// Whether a customer who pays in `currency` can have a plan beside the subscriptions that live.

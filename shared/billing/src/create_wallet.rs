@@ -3,11 +3,12 @@
 use domain::ledger::wallet_topped_up;
 use jiff::Timestamp;
 use serde_json::json;
-use store::{Customer, Store, UnitOfWork, WalletRecord};
+use store::{Store, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
+    find_customer::find_customer,
     ledger::{Source, book},
     purse::{MAX_CREDIT_MINOR, load_wallets},
 };
@@ -42,8 +43,7 @@ pub async fn create_wallet(
     time: &TenantTime,
     (id, new): (String, NewWallet),
 ) -> Result<Change<WalletRecord>, BillingError> {
-    let unknown = || BillingError::rule("unknown_customer", "/customer", format!("no such customer: {}", new.customer));
-    let mut customer: Customer = store.find(&actor.tenant, &new.customer).await?.ok_or_else(unknown)?;
+    let mut customer = find_customer(store, &actor.tenant, &new.customer).await?;
     check(&new, time)?;
     if load_wallets(store, &customer, time).await?.len() >= MAX_WALLETS {
         let detail = format!("the customer has {MAX_WALLETS} wallets with something in them already");

@@ -42,6 +42,9 @@ pub enum BillingError {
         /// The rule, for people.
         detail: String,
     },
+    /// The object has changed since the client read it.
+    #[error("the object has changed since it was read; read it again")]
+    Stale,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +91,7 @@ impl From<BillingError> for JobError {
             BillingError::Rule { code, .. } | BillingError::Spec { code, .. } | BillingError::State { code, .. } => {
                 Self::fatal(code, message)
             }
+            BillingError::Stale => Self::fatal("stale", message),
             BillingError::Store(StoreError::Corrupt(_)) => Self::fatal("corrupt_document", message),
             BillingError::Store(StoreError::Duplicate(_)) => Self::retry("duplicate", message),
             BillingError::Store(StoreError::Conflict(_)) => Self::retry("conflict", message),

@@ -12,10 +12,15 @@ use crate::BillingError;
 pub(crate) async fn load_at_rest(store: &Store, tenant: &str, id: &str) -> Result<Invoice, BillingError> {
     let invoice: Invoice = store.find(tenant, id).await?.ok_or_else(|| BillingError::not_found("invoice", id))?;
     if invoice.open_attempt.is_some() {
-        let detail = "a payment of the invoice is under way; try again when its outcome is known";
-        return Err(BillingError::State { code: "payment_in_progress", detail: detail.to_owned() });
+        return Err(payment_in_progress());
     }
     Ok(invoice)
+}
+
+/// The refusal of whatever cannot be done to an invoice that may be paid already.
+pub(crate) fn payment_in_progress() -> BillingError {
+    let detail = "a payment of the invoice is under way; try again when its outcome is known";
+    BillingError::state("payment_in_progress", detail)
 }
 
 /// Moves an invoice on.

@@ -21,19 +21,32 @@ pub async fn mark_uncollectible(
     time: &TenantTime,
     id: &str,
 ) -> Result<Change<Invoice>, BillingError> {
-    let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
+    let invoice = load_at_rest(store, &actor.tenant, id).await?;
+    let mut unit = UnitOfWork::default();
+    let result = write_off(&mut unit, (actor, time), invoice)?;
+    Ok(Change { result, unit, follow_up: Vec::new() })
+}
+
+/// Writes off an invoice of which no payment is under way.
+///
+/// # Errors
+/// `State` unless it is open; store errors.
+pub(crate) fn write_off(
+    unit: &mut UnitOfWork,
+    (actor, time): (&Actor, &TenantTime),
+    mut invoice: Invoice,
+) -> Result<Invoice, BillingError> {
     let written_off = invoice.amount_open();
     let before = json!({ "status": invoice.status });
     move_to(&mut invoice, InvoiceStatus::Uncollectible)?;
     invoice.collectible = false;
     invoice.due = Due::never();
-    let mut unit = UnitOfWork::default();
     let loss = ledger::written_off(parties(&invoice), written_off.minor());
-    book(&mut unit, time, Source::invoice(&invoice), loss)?;
+    book(unit, time, Source::invoice(&invoice), loss)?;
     unit.replace(&mut invoice)?;
     let data = json!({ "customer": invoice.customer, "written_off_minor": written_off.minor() });
     let fact =
         Fact { name: EventType::InvoiceMarkedUncollectible, subject: &invoice.id, revision: invoice.revision, data };
-    actor.record_change(&mut unit, time.wall, (before, fact))?;
-    Ok(Change { result: invoice, unit, follow_up: Vec::new() })
+    actor.record_change(unit, time.wall, (before, fact))?;
+    Ok(invoice)
 }

@@ -6,7 +6,8 @@ use store::Store;
 use crate::{
     BillingError, NewSubscription, TenantTime, UpcomingInvoice,
     apply_coupon::find_coupons,
-    create_subscription::{check_terms, find_customer, find_plan, start},
+    create_subscription::{check_terms, find_plan, on_sale, start},
+    find_customer::find_customer,
     loaded_subscription::refusal,
     upcoming_invoice::nothing,
 };
@@ -40,7 +41,7 @@ pub async fn preview_invoice(
             (Some(customer.id), Prospect { currency, timezone: customer.timezone, taxes }, live)
         }
     };
-    let plan = find_plan(store, tenant, &new.plan).await?;
+    let plan = on_sale(&find_plan(store, tenant, &new.plan).await?)?;
     let currency = prospect.currency.unwrap_or(plan.plan.currency());
     check_terms(currency, &plan, &live)?;
     let coupons = find_coupons(store, (tenant, currency), &new.coupons).await?;

@@ -1,5 +1,7 @@
 //! Coupons: what is taken off invoices.
 
+use std::collections::BTreeMap;
+
 use bson::doc;
 use domain::Coupon;
 use jiff::Timestamp;
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Store, StoreError, instant, record::record};
 
-/// A stored coupon; its key is unique per tenant and it never changes. Subscriptions hold copies of it.
+/// A stored coupon; its key is unique per tenant and what it says never changes. Subscriptions hold copies of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CouponRecord {
     /// `cpn_...`
@@ -18,6 +20,11 @@ pub struct CouponRecord {
     #[serde(with = "instant")]
     pub created: Timestamp,
     pub coupon: Coupon,
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// Since when it may not be applied any more.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<Timestamp>,
 }
 record!(CouponRecord, "coupons", revised);
 

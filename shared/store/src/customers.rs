@@ -20,6 +20,9 @@ pub struct Customer {
     pub created: Timestamp,
     pub name: String,
     pub email: String,
+    /// Where it is at home, for its invoices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
     pub currency: Currency,
     pub timezone: Zone,
     /// How its mails write dates and amounts.
@@ -39,7 +42,29 @@ pub struct Customer {
     #[serde(default)]
     pub invoice_grace_days: u16,
     pub metadata: BTreeMap<String, String>,
+    /// When it was deleted: nothing names a person any more, and nothing new is done with it.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
 }
+
+/// A postal address; every part may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Address {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line1: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line2: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postal_code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// ISO 3166-1, two upper-case letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+}
+
 record!(Customer, "customers", revised);
 
 impl Customer {

@@ -5,6 +5,9 @@
 use domain::ledger::MovementKind;
 use jiff::{Timestamp, civil::Date};
 
+/// What stands between a plan's id and the number of a version.
+const VERSION: &str = "_v";
+
 /// What follows the prefix of an id: `sub_0198` gives `0198`.
 pub(crate) fn body(id: &str) -> &str {
     id.split_once('_').map_or(id, |(_, body)| body)
@@ -14,6 +17,19 @@ pub(crate) fn body(id: &str) -> &str {
 #[must_use]
 pub fn balance_entry_id(customer: &str, revision: i64) -> String {
     format!("bal_{}_{revision:08}", body(customer))
+}
+
+/// Version `version` (from 1) of a plan.
+#[must_use]
+pub fn plan_version_id(plan: &str, version: i32) -> String {
+    format!("{plan}{VERSION}{version}")
+}
+
+/// The plan of a version's id, and the version's number.
+#[must_use]
+pub fn plan_of_version(id: &str) -> (&str, i32) {
+    let parts = id.rsplit_once(VERSION).and_then(|(plan, version)| Some((plan, version.parse().ok()?)));
+    parts.unwrap_or((id, 1))
 }
 
 /// The invoice of a subscription at a boundary, or for an action at a revision; a one-off invoice is named by an id of its own in place of the subscription's. Begins with the date, so that a run's inserts
@@ -82,4 +98,14 @@ pub fn tick_id(schedule: &str, at: Timestamp) -> String {
 #[must_use]
 pub fn scheduled_run_id(tick: &str, tenant: &str) -> String {
     format!("run_{}_{}", body(tick), body(tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{plan_of_version, plan_version_id};
+
+    #[test]
+    fn a_version_names_its_plan() {
+        assert_eq!(plan_of_version(&plan_version_id("pln_0198f3", 12)), ("pln_0198f3", 12));
+    }
 }

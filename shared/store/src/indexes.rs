@@ -16,9 +16,9 @@ use crate::{
     dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
     gateway_customers::GatewayCustomer, idempotency_keys::IdempotencyKey, invoices::Invoice,
     ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
-    payment_attempts::PaymentAttempt, plans::PlanVersion, schedules::Schedule, schedules::Tick,
-    subscriptions::SubscriptionRecord, tenants::Tenant, test_clocks::TestClock, usage_events::UsageEvent,
-    usage_passes::UsagePass, users::User, wallets::WalletRecord,
+    payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, schedules::Schedule, schedules::Tick,
+    subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant, test_clocks::TestClock,
+    usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
 };
 
 /// The server's code for creating a collection that exists.
@@ -76,7 +76,9 @@ impl Store {
         ])
         .await?;
         self.ensure::<MeterRecord>([unique(doc! { "tenant": 1, "meter.key": 1 }), list()]).await?;
-        self.ensure::<PlanVersion>([unique(doc! { "tenant": 1, "plan.key": 1, "version": 1 }), list()]).await?;
+        self.ensure::<PlanRecord>([unique(doc! { "tenant": 1, "plan.key": 1 }), list()]).await?;
+        self.ensure_collection::<PlanVersion>().await?;
+        self.ensure::<TaxRateRecord>([list()]).await?;
         self.ensure::<CouponRecord>([unique(doc! { "tenant": 1, "coupon.key": 1 }), list()]).await?;
         self.ensure::<SubscriptionRecord>([sweep(), list(), index(doc! { "tenant": 1, "customer": 1, "due_at": 1 })])
             .await?;

@@ -98,6 +98,26 @@ impl Store {
         Ok(self.collection::<Invoice>().find(filter).sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await?)
     }
 
+    /// A customer's invoices that are drafts or open.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn unsettled_invoices(
+        &self,
+        (tenant, customer): (&str, &str),
+        limit: i64,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let filter = doc! { "tenant": tenant, "customer": customer, "status": { "$in": ["draft", "open"] } };
+        Ok(self
+            .collection::<Invoice>()
+            .find(filter)
+            .sort(doc! { "created": -1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
     /// An invoice, if it still has to be collected.
     ///
     /// # Errors

@@ -43,6 +43,7 @@ mod schedules;
 mod secret_link;
 mod settings;
 mod subscriptions;
+mod tax_rates;
 mod tenants;
 mod test_clocks;
 mod unit_of_work;
@@ -60,7 +61,7 @@ pub use client::{Store, StoreConfig};
 pub use counters::NextNumber;
 pub use coupons::CouponRecord;
 pub use credit_notes::CreditNoteRecord;
-pub use customers::Customer;
+pub use customers::{Address, Customer};
 pub use dead_letters::{
     ChangeId, DeadLetterChange, DeadLetterContent, DeadLetterEvent, DeadLetterRecord, DeadLetterState, Handled,
     LostDeadLetter,
@@ -74,7 +75,7 @@ pub use gateway_customers::{GatewayCustomer, GatewayMethod, MAX_GATEWAY_METHODS,
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
     balance_entry_id, chunk_id, default_subscription_id, event_delivery_id, event_id, invoice_id, ledger_entry_id,
-    notification_id, payment_attempt_id, scheduled_run_id, tick_id, usage_pass_id,
+    notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id, usage_pass_id,
 };
 pub use invoices::Invoice;
 pub use ledger_entries::LedgerEntry;
@@ -84,11 +85,12 @@ pub use meters::MeterRecord;
 pub use notifications::{Notification, NotificationState, Recipient};
 pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress};
 pub use payment_attempts::{AttemptFailure, AttemptState, PaymentAttempt};
-pub use plans::PlanVersion;
+pub use plans::{PlanRecord, PlanVersion};
 pub use record::{Record, Revised};
 pub use schedules::{Schedule, Tick};
 pub use secret_link::SecretLink;
 pub use subscriptions::SubscriptionRecord;
+pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
 pub use test_clocks::TestClock;
 pub use unit_of_work::UnitOfWork;

@@ -1,5 +1,7 @@
 //! Meters: what usage is measured by.
 
+use std::collections::BTreeMap;
+
 use bson::doc;
 use domain::Meter;
 use futures::TryStreamExt;
@@ -19,6 +21,8 @@ pub struct MeterRecord {
     #[serde(with = "instant")]
     pub created: Timestamp,
     pub meter: Meter,
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 record!(MeterRecord, "meters", revised);
 

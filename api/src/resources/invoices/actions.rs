@@ -20,7 +20,7 @@ use crate::{
     access::{Action, CreateInvoice, FinalizeInvoice, MarkInvoiceUncollectible, VoidInvoice},
     http::{headers::ETag, json::StrictJson, openapi::WriteProblems, problem::Problem},
     problems::rule_of_spec,
-    resources::fields::refused,
+    resources::fields::{NoFields, refused},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
@@ -58,10 +58,6 @@ pub(super) struct OneOffLineBody {
     /// In place of the customer's.
     tax_rates: Option<Vec<crate::resources::customers::TaxRate>>,
 }
-
-/// The body of an action that needs none.
-#[derive(Debug, Deserialize, ToSchema)]
-struct NoBody {}
 
 impl InvoiceRequest {
     fn parse(self) -> Result<NewOneOffInvoice, Problem> {
@@ -173,7 +169,7 @@ pub(super) async fn create_invoice(
 async fn act<A: Action>(
     gateway: &GatewayState,
     writer: Writer<A>,
-    (id, body): (String, StrictJson<NoBody>),
+    (id, body): (String, StrictJson<NoFields>),
     deed: Deed,
 ) -> Result<Response, Problem> {
     writer.run(gateway, (body.body_hash, Step { id, deed })).await
@@ -181,36 +177,36 @@ async fn act<A: Action>(
 
 /// Finalises a draft before its grace period is over.
 #[utoipa::path(post, path = "/v1/invoices/{id}/finalize", tag = "invoices", params(("id" = String, Path)),
-    request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
+    request_body = NoFields, responses((status = 200, body = Invoice), WriteProblems))]
 async fn finalize_invoice(
     State(gateway): State<GatewayState>,
     writer: Writer<FinalizeInvoice>,
     Path(id): Path<String>,
-    body: StrictJson<NoBody>,
+    body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
     act(&gateway, writer, (id, body), Deed::Finalize).await
 }
 
 /// Voids an open invoice: wallets and balance get back what they paid, and nothing is collected any more.
 #[utoipa::path(post, path = "/v1/invoices/{id}/void", tag = "invoices", params(("id" = String, Path)),
-    request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
+    request_body = NoFields, responses((status = 200, body = Invoice), WriteProblems))]
 async fn void_invoice(
     State(gateway): State<GatewayState>,
     writer: Writer<VoidInvoice>,
     Path(id): Path<String>,
-    body: StrictJson<NoBody>,
+    body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
     act(&gateway, writer, (id, body), Deed::Void).await
 }
 
 /// Writes an open invoice off.
 #[utoipa::path(post, path = "/v1/invoices/{id}/mark_uncollectible", tag = "invoices", params(("id" = String, Path)),
-    request_body = NoBody, responses((status = 200, body = Invoice), WriteProblems))]
+    request_body = NoFields, responses((status = 200, body = Invoice), WriteProblems))]
 async fn mark_invoice_uncollectible(
     State(gateway): State<GatewayState>,
     writer: Writer<MarkInvoiceUncollectible>,
     Path(id): Path<String>,
-    body: StrictJson<NoBody>,
+    body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
     act(&gateway, writer, (id, body), Deed::WriteOff).await
 }

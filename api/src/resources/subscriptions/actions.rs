@@ -15,7 +15,7 @@ use domain::ProrationBehavior;
 use store::SubscriptionRecord;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::bodies::{ApplyCouponRequest, CancelRequest, ChangeRequest, NoFields, Subscription};
+use super::bodies::{ApplyCouponRequest, CancelRequest, ChangeRequest, Subscription};
 use crate::{
     access::{Action, ApplyCoupon, CancelSubscription, ChangeSubscription, PauseSubscription, ResumeSubscription},
     http::{
@@ -24,6 +24,7 @@ use crate::{
         openapi::WriteProblems,
         problem::Problem,
     },
+    resources::fields::NoFields,
     state::GatewayState,
     write::{Ground, Write, Writer},
 };

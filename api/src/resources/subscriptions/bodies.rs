@@ -7,7 +7,7 @@ use domain::{AnchorDay, BillingCycle, ProrationBehavior, SubscriptionStatus};
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use store::{ListFilter, SubscriptionRecord};
+use store::{ListFilter, SubscriptionRecord, plan_of_version};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::fields::{self, Instant, Metadata, Period, Quantity};
@@ -97,10 +97,6 @@ pub(super) struct ApplyCouponRequest {
     pub coupon: String,
 }
 
-/// Nothing needs to be said.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct NoFields {}
-
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Moment {
@@ -119,10 +115,14 @@ pub(super) struct Subscription {
     created: Timestamp,
     livemode: bool,
     customer: String,
-    /// Id of the plan's version.
+    /// Id of the plan.
     plan: String,
-    /// Id of the plan's version that follows at the end of the period; null if none does.
+    /// Which version of it.
+    plan_version: i32,
+    /// Id of the plan that follows at the end of the period; null if none does.
     scheduled_plan: Option<String>,
+    /// Which version of it.
+    scheduled_plan_version: Option<i32>,
     #[schema(value_type = String, example = "anniversary")]
     billing_cycle: BillingCycle,
     /// The day of the month that was asked for.
@@ -235,14 +235,18 @@ impl Subscription {
         let SubscriptionRecord { id, created, customer, subscription, metadata, due, .. } = record;
         let applied =
             |one: &domain::AppliedCoupon| AppliedCoupon { coupon: one.coupon.key().to_owned(), uses: one.uses };
+        let (plan, plan_version) = plan_of_version(subscription.plan());
+        let scheduled = subscription.scheduled_plan().map(plan_of_version);
         Self {
             id,
             object: "subscription",
             created,
             livemode,
             customer,
-            plan: subscription.plan().to_owned(),
-            scheduled_plan: subscription.scheduled_plan().map(ToOwned::to_owned),
+            plan: plan.to_owned(),
+            plan_version,
+            scheduled_plan: scheduled.map(|(plan, _)| plan.to_owned()),
+            scheduled_plan_version: scheduled.map(|(_, version)| version),
             billing_cycle: subscription.billing_cycle(),
             anchor_day: subscription.anchor_day().map(u8::from),
             quantities: subscription.quantities().clone(),

@@ -27,6 +27,10 @@ pub(super) async fn decide(
         tracing::info!(customer = customer.id, plan = plan.id, "the default plan is in another currency");
         return Ok(None);
     }
+    if plan.deprecated_at.is_some() || customer.deleted_at.is_some() {
+        tracing::info!(customer = customer.id, plan = plan.id, "nobody subscribes to the default plan any more");
+        return Ok(None);
+    }
     let actor = Actor { request_id: event.request_id.clone(), ..Actor::system(tenant) };
     let new = NewSubscription { customer: customer.id, plan: plan.id, ..NewSubscription::default() };
     let Change { unit, follow_up, .. } = create_subscription(store, &actor, time, (id, new)).await?;

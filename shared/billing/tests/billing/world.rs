@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use billing::{
-    Actor, Billing, BillingError, Change, NewBillingRun, NewCustomer, NewSubscription, NewTenant, NewUsageEvent,
-    TenantTime, UsageSubject,
+    Actor, Billing, BillingError, Change, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
+    NewUsageEvent, TenantTime, UsageSubject,
 };
 use domain::{BillingCycle, Meter, Plan};
 use jiff::Timestamp;
@@ -67,7 +67,8 @@ impl World {
     async fn meter(&self, id: &str, spec: &str) {
         let meter: Meter = serde_json::from_str(spec).unwrap();
         let (store, time) = (&self.billing.store, self.time().await);
-        let change = billing::create_meter(store, &actor(), &time, (id.to_owned(), meter)).await.unwrap();
+        let change =
+            billing::create_meter(store, &actor(), &time, (id.to_owned(), meter, BTreeMap::new())).await.unwrap();
         self.billing.commit(change).await.unwrap();
     }
 
@@ -75,7 +76,8 @@ impl World {
         let spec = format!(r#"{{"key":"{key}","currency":"usd","interval":"month","prices":[{prices}]}}"#);
         let plan: Plan = serde_json::from_str(&spec).unwrap();
         let (store, time) = (&self.billing.store, self.time().await);
-        let change = billing::create_plan(store, &actor(), &time, (id.to_owned(), plan)).await.unwrap();
+        let new = NewPlan { id: id.to_owned(), plan, metadata: BTreeMap::new() };
+        let change = billing::create_plan(store, &actor(), &time, new).await.unwrap();
         self.billing.commit(change).await.unwrap();
     }
 
@@ -84,6 +86,7 @@ impl World {
         let new = NewCustomer {
             name: format!("Customer {id}"),
             email: format!("{id}@example.com"),
+            address: None,
             currency: "usd".parse().unwrap(),
             timezone: "UTC".parse().unwrap(),
             locale: domain::Locale::default(),

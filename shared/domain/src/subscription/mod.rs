@@ -4,6 +4,7 @@
 //! the oldest boundary not billed yet; only billing moves it, one boundary at a time. **Invariant:** what has been billed in
 //! advance for a window, and credited of it, is known until the window has ended.
 
+mod abandon;
 mod account;
 mod days;
 mod pause;

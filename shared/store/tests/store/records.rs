@@ -21,6 +21,7 @@ pub(crate) fn customer(id: &str) -> Customer {
         created: at("01-01T00:00:00"),
         name: "Ada".to_owned(),
         email: "ada@example.com".to_owned(),
+        address: None,
         currency: "usd".parse().unwrap(),
         timezone: "UTC".parse().unwrap(),
         locale: domain::Locale::default(),
@@ -30,6 +31,7 @@ pub(crate) fn customer(id: &str) -> Customer {
         balance_minor: 0,
         invoice_grace_days: 0,
         metadata: BTreeMap::new(),
+        deleted_at: None,
     }
 }
 
