@@ -144,6 +144,7 @@ actions! {
     CreateTestClock: "test_clocks:write", ADMINS;
     ListTestClocks: "test_clocks:read", STAFF;
     GetTestClock: "test_clocks:read", STAFF;
+    AdvanceTestClock: "test_clocks:write", ADMINS;
     ListQueues: "operations:read", ADMINS;
     GetQueue: "operations:read", ADMINS;
     PauseQueue: "operations:write", ADMINS;

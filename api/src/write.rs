@@ -53,6 +53,9 @@ pub(crate) trait Write: Send + Sync + 'static {
     /// Status of the answer.
     const STATUS: StatusCode;
 
+    /// Whether it changes what stands on the tenant's clock, and so has to wait while that is being advanced.
+    const ON_CLOCK: bool = false;
+
     /// Decides anew; called again after a lost race.
     fn decide(&self, ground: &Ground) -> impl Future<Output = Result<Change<Self::Made>, BillingError>> + Send;
 
@@ -218,6 +221,9 @@ impl<A: Action> Writer<A> {
             actor: self.actor(),
             time: TenantTime::read(&billing.store, &self.caller.tenant, gateway.app.clock.now()).await?,
         };
+        if W::ON_CLOCK && ground.time.advancing {
+            return Err(billing::advancing());
+        }
         let Change { result, mut unit, follow_up } = write.decide(&ground).await?;
         let etag = W::etag(&result);
         let body = serde_json::to_string(&W::show(result, livemode))

@@ -107,6 +107,7 @@ impl Write for Adjustment {
     type Made = store::BalanceEntry;
     type Shown = BalanceEntry;
     const STATUS: StatusCode = StatusCode::CREATED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_adjustment(&ground.store, &ground.actor, &ground.time, (&self.customer, &self.adjustment)).await

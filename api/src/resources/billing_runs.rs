@@ -178,6 +178,7 @@ impl Write for Creation {
     type Made = store::BillingRun;
     type Shown = BillingRun;
     const STATUS: StatusCode = StatusCode::ACCEPTED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_creation(&ground.actor, &ground.time, NewBillingRun { id: self.id.clone(), as_of: self.as_of })

@@ -192,6 +192,7 @@ impl Write for Creation {
     type Made = CreditNoteRecord;
     type Shown = CreditNote;
     const STATUS: StatusCode = StatusCode::CREATED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_creation(&ground.store, &ground.actor, &ground.time, (&self.id, &self.new)).await

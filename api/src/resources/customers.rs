@@ -299,6 +299,7 @@ impl Write for Creation {
     type Made = store::Customer;
     type Shown = Customer;
     const STATUS: StatusCode = StatusCode::CREATED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_creation(&ground.actor, &ground.time, self.id.clone(), self.new.clone())
@@ -322,6 +323,7 @@ impl Write for Update {
     type Made = store::Customer;
     type Shown = Customer;
     const STATUS: StatusCode = StatusCode::OK;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_update(&ground.store, &ground.actor, &ground.time, (&self.target, self.patch.clone())).await
@@ -345,6 +347,7 @@ impl Write for Removal {
     type Made = store::Customer;
     type Shown = Customer;
     const STATUS: StatusCode = StatusCode::OK;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_deletion(&ground.store, &ground.actor, &ground.time, (&self.target, self.open)).await

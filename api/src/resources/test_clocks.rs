@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use billing::{BillingError, Change, create_test_clock as decide_creation};
+use billing::{BillingError, Change, create_test_clock as decide_creation, start_advance};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::ListFilter;
@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::fields::Instant;
 use crate::{
-    access::{Allowed, CreateTestClock, GetTestClock, ListTestClocks},
+    access::{AdvanceTestClock, Allowed, CreateTestClock, GetTestClock, ListTestClocks},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -51,11 +51,53 @@ struct TestClock {
     livemode: bool,
     /// The time that it shows.
     now: Timestamp,
+    /// `advancing` while it goes on; writes to what stands on it are refused then.
+    status: ClockStatus,
+    /// The last advance, or the one under way; null before the first.
+    advance: Option<ClockAdvance>,
+}
+
+/// What a test clock does.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ClockStatus {
+    /// It stands still.
+    Ready,
+    /// It goes from one instant at which something is due to the next.
+    Advancing,
+}
+
+/// How far an advance is: `now` lies between its ends.
+#[derive(Debug, Serialize, ToSchema)]
+struct ClockAdvance {
+    /// Where it began.
+    from: Timestamp,
+    /// Where it ends.
+    to: Timestamp,
+    /// Instants at which it has stopped so far, because something was due.
+    stops: i64,
+}
+
+/// Where a test clock goes.
+#[derive(Debug, Deserialize, ToSchema)]
+struct AdvanceRequest {
+    /// Later than the time that it shows, by two years at most.
+    #[schema(value_type = Timestamp)]
+    to: Instant,
 }
 
 impl TestClock {
     fn of(clock: store::TestClock, livemode: bool) -> Self {
-        Self { id: clock.id, object: "test_clock", created: clock.created, livemode, now: clock.now }
+        let to = clock.target.unwrap_or(clock.now);
+        Self {
+            id: clock.id,
+            object: "test_clock",
+            created: clock.created,
+            livemode,
+            now: clock.now,
+            status: if clock.target.is_some() { ClockStatus::Advancing } else { ClockStatus::Ready },
+            advance: clock.advanced_from.map(|from| ClockAdvance { from, to, stops: clock.stops }),
+        }
     }
 }
 
@@ -82,9 +124,35 @@ impl Write for Creation {
     }
 }
 
+struct Advancing {
+    id: String,
+    to: Timestamp,
+}
+
+impl Write for Advancing {
+    type Made = store::TestClock;
+    type Shown = TestClock;
+    const STATUS: StatusCode = StatusCode::ACCEPTED;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        start_advance(&ground.store, &ground.actor, ground.time.wall, (&self.id, self.to)).await
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> TestClock {
+        TestClock::of(made, livemode)
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
-    OpenApiRouter::new().routes(routes!(create_test_clock, list_test_clocks)).routes(routes!(get_test_clock))
+    OpenApiRouter::new()
+        .routes(routes!(create_test_clock, list_test_clocks))
+        .routes(routes!(get_test_clock))
+        .routes(routes!(advance_test_clock))
 }
 
 /// Creates a test clock and puts the tenant, which is in test mode, on it.
@@ -124,4 +192,16 @@ async fn get_test_clock(
     let clock: store::TestClock = read::find(&gateway, &caller, ("test_clock", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     Ok((ETag::of_revision(clock.revision), Json(TestClock::of(clock, livemode))))
+}
+
+/// Advances a test clock: from one instant at which something is due to the next, letting all that follows happen in between.
+#[utoipa::path(post, path = "/v1/test_clocks/{id}/advance", tag = "operations", params(("id" = String, Path)),
+    request_body = AdvanceRequest, responses((status = 202, body = TestClock), WriteProblems))]
+async fn advance_test_clock(
+    State(gateway): State<GatewayState>,
+    writer: Writer<AdvanceTestClock>,
+    Path(id): Path<String>,
+    body: StrictJson<AdvanceRequest>,
+) -> Result<Response, Problem> {
+    writer.run(&gateway, (body.body_hash, Advancing { id, to: body.value.to.0 })).await
 }

@@ -198,6 +198,7 @@ impl Write for Report {
     type Made = UsageReceipt;
     type Shown = UsageReceipt;
     const STATUS: StatusCode = StatusCode::ACCEPTED;
+    const ON_CLOCK: bool = true;
 
     /// Events are stored at once, each harmless to repeat; what is left to commit is the reply.
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {

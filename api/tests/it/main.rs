@@ -22,6 +22,7 @@ mod sign_in;
 mod simulations;
 mod subscription_actions;
 mod subscription_outlook;
+mod test_clocks;
 mod usage;
 mod wallets;
 mod work;

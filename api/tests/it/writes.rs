@@ -62,6 +62,7 @@ pub(crate) fn writes(customer: &str) -> Vec<Write> {
         post("/v1/usage_events", json!({ "events": [] }), "events"),
         post("/v1/billing_runs", json!({}), "as_of"),
         post("/v1/test_clocks", json!({ "now": "2026-08-01T12:00:00Z" }), "now"),
+        post("/v1/test_clocks/{id}/advance", json!({ "to": "2026-08-01T12:00:00Z" }), "to"),
         post("/v1/customers/{id}/balance_adjustments", json!({ "amount_minor": 1, "reason": "r" }), "amount_minor"),
         post("/v1/wallets", json!({ "customer": customer, "amount_minor": 1 }), "amount_minor"),
         post("/v1/invoices", json!({ "customer": customer, "lines": [{ "key": "a", "unit_amount": "1" }] }), "lines"),

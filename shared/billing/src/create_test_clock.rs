@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use store::{Store, Tenant, TestClock, UnitOfWork};
+use store::{Due, Store, Tenant, TestClock, UnitOfWork};
 
 use crate::{Actor, BillingError, Change, EventType, actor::Fact};
 
@@ -35,7 +35,17 @@ pub async fn create_test_clock(
         let detail = "a test clock must be created before the first subscription".to_owned();
         return Err(BillingError::State { code: "has_subscriptions", detail });
     }
-    let clock = TestClock { id, tenant: actor.tenant.clone(), revision: 1, created: wall, now };
+    let clock = TestClock {
+        id,
+        tenant: actor.tenant.clone(),
+        revision: 1,
+        created: wall,
+        now,
+        target: None,
+        advanced_from: None,
+        stops: 0,
+        due: Due::never(),
+    };
     let mut unit = UnitOfWork::default();
     tenant.test_clock = Some(clock.id.clone());
     unit.replace(&mut tenant)?;

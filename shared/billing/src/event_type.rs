@@ -40,6 +40,8 @@ event_types! {
     TenantCreated "tenant.created" "an organisation signed up"
     TenantUpdated "tenant.updated" "its settings were changed"
     TestClockCreated "test_clock.created" "a tenant in test mode was put on a clock of its own"
+    TestClockAdvancing "test_clock.advancing" "a test clock goes on to a later time"
+    TestClockAdvanced "test_clock.advanced" "a test clock stands, and all that was due has happened"
     CustomerCreated "customer.created" "a customer was registered"
     CustomerUpdated "customer.updated" "a customer's particulars were changed"
     CustomerDeleted "customer.deleted" "a customer was made a pseudonym"

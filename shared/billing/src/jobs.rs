@@ -262,6 +262,28 @@ impl Job for AdvanceOperation {
     }
 }
 
+/// Takes the advance of a test clock one step further.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AdvanceTestClock {
+    pub tenant: String,
+    pub clock: String,
+}
+
+impl Job for AdvanceTestClock {
+    const NAME: &'static str = "advance_test_clock";
+    const QUEUE: &'static str = queues::OPERATIONS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.clock))
+    }
+}
+
 /// A registry of every job of the catalogue. Does not compile while one of them has no handler for `C`.
 #[must_use]
 pub fn registry<C>() -> Registry<C>
@@ -276,6 +298,7 @@ where
     DeliverEvent: Handler<C>,
     SealAudit: Handler<C>,
     AdvanceOperation: Handler<C>,
+    AdvanceTestClock: Handler<C>,
 {
     Registry::new()
         .register::<TriggerBillingCycle>()
@@ -287,4 +310,5 @@ where
         .register::<DeliverEvent>()
         .register::<SealAudit>()
         .register::<AdvanceOperation>()
+        .register::<AdvanceTestClock>()
 }

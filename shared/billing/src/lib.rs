@@ -7,6 +7,7 @@
 mod actor;
 mod adjust_balance;
 mod advance_operation;
+mod advance_test_clock;
 mod apply_coupon;
 mod archive;
 mod ask_gateway;
@@ -72,6 +73,7 @@ mod void_invoice;
 pub use actor::Actor;
 pub use adjust_balance::{BalanceAdjustment, adjust_balance};
 pub use advance_operation::{Advance, advance_operation};
+pub use advance_test_clock::{advance_test_clock, advancing, start_advance};
 pub use apply_coupon::apply_coupon;
 pub use archive::{Archivable, archive};
 pub use calculate_usage::calculate_usage;

@@ -9,12 +9,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
-use store::{AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record};
+use store::{
+    AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record, TestClock,
+};
 
 use crate::{
     Billing, BillingError, chunk_stage,
     jobs::{
-        AdvanceOperation, CollectPayment, DeliverEvent, DispatchEvents, SealAudit, SendNotification,
+        AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DispatchEvents, SealAudit, SendNotification,
         TriggerBillingCycle,
     },
     mirror_dead_letters::restore_dead_letters,
@@ -87,6 +89,10 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
     .await?;
     sweep_all::<EventDelivery>(billing, until, &mut sweep, |due| {
         NewJob::of(&DeliverEvent { tenant: due.tenant, delivery: due.id })
+    })
+    .await?;
+    sweep_all::<TestClock>(billing, until, &mut sweep, |due| {
+        NewJob::of(&AdvanceTestClock { tenant: due.tenant, clock: due.id })
     })
     .await?;
     sweep_tenants::<Event>(billing, until, &mut sweep, |tenant| NewJob::of(&DispatchEvents { tenant })).await?;

@@ -14,6 +14,8 @@ pub struct TenantTime {
     pub now: Timestamp,
     /// The test clock that `now` was read on.
     pub clock: Option<String>,
+    /// Whether that clock is being advanced.
+    pub advancing: bool,
 }
 
 impl TenantTime {
@@ -24,10 +26,10 @@ impl TenantTime {
     pub async fn read(store: &Store, tenant: &str, wall: Timestamp) -> Result<Self, BillingError> {
         let record: Tenant =
             store.find(tenant, tenant).await?.ok_or_else(|| BillingError::not_found("tenant", tenant))?;
-        let Some(clock) = record.test_clock else { return Ok(Self { wall, now: wall, clock: None }) };
+        let Some(clock) = record.test_clock else { return Ok(Self { wall, now: wall, clock: None, advancing: false }) };
         let stored: TestClock =
             store.find(tenant, &clock).await?.ok_or_else(|| BillingError::not_found("test_clock", &clock))?;
-        Ok(Self { wall, now: stored.now, clock: Some(clock) })
+        Ok(Self { wall, now: stored.now, clock: Some(clock), advancing: stored.target.is_some() })
     }
 
     /// Due at a business instant, on this tenant's clock; never without one.

@@ -58,6 +58,27 @@ pub struct DueRef {
 }
 
 impl Store {
+    /// Documents of a collection that are due by a test clock, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn due_on<R: Record>(
+        &self,
+        (clock, until): (&str, Timestamp),
+        limit: i64,
+    ) -> Result<Vec<DueRef>, StoreError> {
+        Ok(self
+            .collection::<R>()
+            .clone_with_type()
+            .find(due_filter(Some(clock), until))
+            .projection(doc! { "tenant": 1, "due_at": 1 })
+            .sort(doc! { "due_at": 1, "_id": 1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
     /// Documents of a collection that are due by the wall clock, oldest first, after `after`.
     ///
     /// # Errors

@@ -100,6 +100,12 @@ pub fn scheduled_run_id(tick: &str, tenant: &str) -> String {
     format!("run_{}_{}", body(tick), body(tenant))
 }
 
+/// The billing run of an instant at which an advance of a test clock has stopped.
+#[must_use]
+pub fn clock_run_id(clock: &str, at: Timestamp) -> String {
+    format!("run_{}_{}", body(clock), at.as_millisecond())
+}
+
 #[cfg(test)]
 mod tests {
     use super::{plan_of_version, plan_version_id};

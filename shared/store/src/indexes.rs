@@ -121,7 +121,7 @@ impl Store {
         .await?;
         self.ensure_collection::<AuditChain>().await?;
         self.ensure::<Tick>([sweep()]).await?;
-        self.ensure::<TestClock>([list()]).await?;
+        self.ensure::<TestClock>([sweep(), list()]).await?;
         self.ensure::<IdempotencyKey>([expires()]).await
     }
 

@@ -74,8 +74,9 @@ pub use gateway_accounts::{GatewayAccount, StoredSecret, gateway_account_id};
 pub use gateway_customers::{GatewayCustomer, GatewayMethod, MAX_GATEWAY_METHODS, gateway_customer_id};
 pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
-    balance_entry_id, chunk_id, default_subscription_id, event_delivery_id, event_id, invoice_id, ledger_entry_id,
-    notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id, usage_pass_id,
+    balance_entry_id, chunk_id, clock_run_id, default_subscription_id, event_delivery_id, event_id, invoice_id,
+    ledger_entry_id, notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id,
+    usage_pass_id,
 };
 pub use invoices::Invoice;
 pub use ledger_entries::LedgerEntry;
@@ -92,7 +93,7 @@ pub use secret_link::SecretLink;
 pub use subscriptions::SubscriptionRecord;
 pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
-pub use test_clocks::TestClock;
+pub use test_clocks::{TestClock, UnderWay};
 pub use unit_of_work::UnitOfWork;
 pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
 pub use usage_passes::{UsagePass, UsagePassEntry};

@@ -1,6 +1,7 @@
 //! One file per job of the catalogue.
 
 mod advance_operation;
+mod advance_test_clock;
 mod calculate_usage;
 mod collect_payment;
 mod deliver_event;

@@ -96,6 +96,7 @@ impl Write for Creation {
     type Made = Made;
     type Shown = Invoice;
     const STATUS: StatusCode = StatusCode::CREATED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         made(create_one_off_invoice(&ground.store, &ground.actor, &ground.time, (&self.id, &self.new)).await?)
@@ -127,6 +128,7 @@ impl Write for Step {
     type Made = Made;
     type Shown = Invoice;
     const STATUS: StatusCode = StatusCode::OK;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         let Ground { store, actor, time } = ground;

@@ -49,6 +49,7 @@ impl Write for Acting {
     type Made = SubscriptionRecord;
     type Shown = Subscription;
     const STATUS: StatusCode = StatusCode::OK;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         let (Ground { store, actor, time }, id) = (ground, self.id.as_str());

@@ -42,6 +42,7 @@ impl Write for Creation {
     type Made = SubscriptionRecord;
     type Shown = Subscription;
     const STATUS: StatusCode = StatusCode::CREATED;
+    const ON_CLOCK: bool = true;
 
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         decide_creation(&ground.store, &ground.actor, &ground.time, (self.id.clone(), self.new.clone())).await

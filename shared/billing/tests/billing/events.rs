@@ -72,7 +72,7 @@ async fn a_new_customer_gets_the_default_plan_once_whatever_is_lost_or_repeated(
     let store = &world.billing.store;
     let live = store.live_subscriptions(TENANT, "cus_ada").await.unwrap();
     assert_eq!(live.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), [FOLLOWING]);
-    assert_eq!(live[0].subscription.plan(), "pln_base");
+    assert_eq!(live[0].subscription.plan(), "pln_base_v1");
     let bob = store.live_subscriptions(TENANT, "cus_bob").await.unwrap();
     assert_eq!(bob.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["sub_bob"]);
     let invoices = world.database.collection::<Document>("invoices");

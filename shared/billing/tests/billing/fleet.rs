@@ -43,6 +43,12 @@ impl Fleet {
         Self { running, stop: shutdown.drop_guard() }
     }
 
+    /// Ends it in the middle of whatever it does.
+    pub(crate) async fn kill(self) {
+        self.running.abort();
+        assert!(self.running.await.is_err_and(|ended| ended.is_cancelled()));
+    }
+
     pub(crate) async fn stop(self) {
         drop(self.stop);
         self.running.await.unwrap().unwrap();

@@ -4,6 +4,7 @@
 mod audit;
 mod books;
 mod catching_up;
+mod clocks;
 mod dead_letters;
 mod deliveries;
 mod events;

@@ -36,7 +36,7 @@ fn new(id: &str, kind: OperationKind) -> NewOperation {
 impl World {
     fn decide(&self, new: NewOperation) -> Result<Change<Operation>, BillingError> {
         let wall = after_all_deaths();
-        let time = TenantTime { wall, now: wall, clock: None };
+        let time = TenantTime { wall, now: wall, clock: None, advancing: false };
         let actor = Actor { tenant: TENANT.to_owned(), id: "usr_1".to_owned(), request_id: None };
         billing::start_operation(&self.billing.queue, &actor, &time, new)
     }

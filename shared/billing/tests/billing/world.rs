@@ -25,7 +25,7 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
 }
 
-fn actor() -> Actor {
+pub(crate) fn actor() -> Actor {
     Actor { tenant: TENANT.to_owned(), id: "usr_1".to_owned(), request_id: None }
 }
 
