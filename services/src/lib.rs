@@ -1,5 +1,5 @@
 //! What the product runs on, for development and tests: finds, installs, starts and stops Redis, a
-//! MongoDB-compatible server and a mail catcher. Used by `xtask` and by the end-to-end tests, never by the
+//! MongoDB-compatible server, a mail catcher, and endpoints for webhooks. Used by `xtask` and by the end-to-end tests, never by the
 //! product: in production these are the operator's (docker-compose, or any orchestrator).
 //!
 //! It owns the installation cache, the data folders and the processes. It knows nothing of billing.
@@ -23,6 +23,7 @@ mod process;
 mod redis;
 mod stack;
 mod tied;
+mod webhook_receiver;
 
 pub use data_folder::{DataFolder, Owner};
 pub use mail::{HeaderAddress, Mail, MailSummary};
@@ -30,3 +31,4 @@ pub use mongo::Mongo;
 pub use redis::Redis;
 pub use stack::{External, Stack, end_leftovers, install_missing};
 pub use tied::{DeathSignal, tied_to_parent};
+pub use webhook_receiver::{ReceivedWebhook, WebhookReceiver, WebhookReply};

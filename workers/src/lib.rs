@@ -24,6 +24,8 @@ const fn concurrency(queue: &str) -> usize {
         b"invoices" => 2,
         // Wait for gateway and mail server; each job has many calls under way itself.
         b"payments" | b"notifications" => 8,
+        // One call each, to an endpoint that may be slow: more than all endpoints of a tenant have under way at once.
+        b"webhooks" => 64,
         _ => 4,
     }
 }

@@ -344,6 +344,9 @@ fn config(stack: &Stack) -> AppConfig {
         stripe_secret_key: None,
         stripe_secret_key_file: None,
         payment_return_url: "https://ratchet.example/thanks".to_owned(),
+        // Webhooks go to receivers on this machine.
+        webhook_allowed_networks: "127.0.0.0/8".parse().expect("a network"),
+        webhook_any_port: true,
         metrics_listen: String::new(),
         log_format: LogFormat::Text,
     }

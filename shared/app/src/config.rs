@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use anyhow::{Context as _, bail};
 use billing::jobs::queues;
 use clap::{Args, ValueEnum};
+use gateways::webhook::{Ports, WebhookRules};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The gateway key that the sandbox accepts; refused in production.
@@ -54,6 +56,19 @@ impl fmt::Debug for Secret {
 impl From<Secret> for SecretString {
     fn from(secret: Secret) -> Self {
         secret.0
+    }
+}
+
+/// Networks, separated by commas.
+#[derive(Clone, Debug, Default)]
+pub struct Networks(Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = ipnet::AddrParseError;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let named = list.split(',').map(str::trim).filter(|network| !network.is_empty());
+        named.map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -114,6 +129,12 @@ pub struct AppConfig {
     /// Where a customer goes after it has confirmed a payment, unless its tenant says otherwise.
     #[arg(long, env = "PAYMENT_RETURN_URL", default_value = "https://ratchet.example/payment-confirmed")]
     pub payment_return_url: String,
+    /// Networks such as `10.1.0.0/16,10.7.0.0/16` that webhooks may go to although they are not public.
+    #[arg(long, env = "WEBHOOK_ALLOWED_NETWORKS", default_value = "")]
+    pub webhook_allowed_networks: Networks,
+    /// Lets webhooks go to any port, not only to 80, 443, 8080 and 8443.
+    #[arg(long, env = "WEBHOOK_ANY_PORT")]
+    pub webhook_any_port: bool,
     /// Address of the role's plumbing port: /metrics, /livez, /readyz.
     #[arg(long, env = "METRICS_LISTEN", default_value = "127.0.0.1:9464")]
     pub metrics_listen: String,
@@ -133,6 +154,13 @@ fn read_partitions(text: &str) -> Result<(String, u32), String> {
 }
 
 impl AppConfig {
+    /// Where webhooks may go.
+    #[must_use]
+    pub fn webhook_rules(&self) -> WebhookRules {
+        let ports = if self.webhook_any_port { Ports::Any } else { Ports::Usual };
+        WebhookRules { networks: self.webhook_allowed_networks.0.clone(), ports }
+    }
+
     /// The gateway's secret key.
     ///
     /// # Errors

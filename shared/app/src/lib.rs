@@ -16,12 +16,13 @@ use billing::Billing;
 use gateways::{
     mail::SmtpMailer,
     payment::{PaymentGateways, StripeGateway},
+    webhook::WebhookSender,
 };
 use queue::{QueueClient, WorkerHealth};
 use store::{Store, StoreConfig};
 
 pub use clock::Clock;
-pub use config::{AppConfig, Environment, LogFormat, Secret};
+pub use config::{AppConfig, Environment, LogFormat, Networks, Secret};
 pub use ids::IdSource;
 pub use plumbing::serve_plumbing;
 pub use shutdown::{Shutdown, follow_stdin, on_signal};
@@ -66,7 +67,10 @@ impl App {
             .with_return_url(config.payment_return_url.clone());
         let payments = PaymentGateways::new(gateway);
         let mailer = SmtpMailer::connect(config.smtp_url.expose()).context("SMTP_URL")?;
-        let billing = Billing { store, queue, payments, mailer, mail_from: config.mail_from.clone(), request_id: None };
+        let webhooks =
+            WebhookSender::new(config.webhook_rules()).context("WEBHOOK_ALLOWED_NETWORKS, WEBHOOK_ANY_PORT")?;
+        let mail_from = config.mail_from.clone();
+        let billing = Billing { store, queue, payments, mailer, webhooks, mail_from, request_id: None };
         let health = WorkerHealth::default();
         Ok(Self { billing, clock: Clock, ids: IdSource, health, config: Arc::new(config) })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateways::{mail::SmtpMailer, payment::PaymentGateways};
+use gateways::{mail::SmtpMailer, payment::PaymentGateways, webhook::WebhookSender};
 use queue::{NewJob, QueueClient};
 use store::{Store, UnitOfWork};
 
@@ -31,6 +31,8 @@ pub struct Billing {
     pub payments: PaymentGateways,
     /// Sends mail.
     pub mailer: SmtpMailer,
+    /// Calls the endpoints of tenants.
+    pub webhooks: WebhookSender,
     /// Sender address of every mail.
     pub mail_from: String,
     /// The request that caused what is done here; named by all that is recorded and enqueued.

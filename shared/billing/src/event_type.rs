@@ -73,6 +73,12 @@ event_types! {
     BillingRunCreated "billing_run.created" "a billing run was asked for"
     BillingRunCompleted "billing_run.completed" "a billing run is through"
     ChunkBilled "chunk.billed" "one pass over some hundred customers of a run was billed"
+    WebhookEndpointCreated "webhook_endpoint.created" "somebody wants to hear of events"
+    WebhookEndpointUpdated "webhook_endpoint.updated" "a webhook endpoint was changed"
+    WebhookEndpointDeleted "webhook_endpoint.deleted" "a webhook endpoint was taken away"
+    WebhookEndpointDisabled "webhook_endpoint.disabled" "a webhook endpoint said that it is gone"
+    WebhookEndpointSecretRotated "webhook_endpoint.secret_rotated" "a webhook endpoint got a new secret"
+    WebhookDeliveryReplayed "webhook_delivery.replayed" "somebody had a webhook sent again"
     OperationCreated "operation.created" "somebody asked for an act on many dead letters"
     OperationCompleted "operation.completed" "an act on many dead letters is through"
 }

@@ -16,10 +16,11 @@ pub mod queues {
     pub const PAYMENTS: &str = "payments";
     pub const NOTIFICATIONS: &str = "notifications";
     pub const EVENTS: &str = "events";
+    pub const WEBHOOKS: &str = "webhooks";
     /// What persons asked to be done to many things at once.
     pub const OPERATIONS: &str = "operations";
     /// All of them.
-    pub const ALL: [&str; 7] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS, OPERATIONS];
+    pub const ALL: [&str; 8] = [BILLING_CYCLE, USAGE, INVOICES, PAYMENTS, NOTIFICATIONS, EVENTS, WEBHOOKS, OPERATIONS];
 
     /// The names under which the jobs of one queue, or of all, are looked at: a split queue has one for each partition.
     #[must_use]
@@ -240,6 +241,28 @@ impl Job for SealAudit {
     }
 }
 
+/// Attempts one webhook delivery; snoozes until its next attempt is due.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeliverWebhook {
+    pub tenant: String,
+    pub delivery: String,
+}
+
+impl Job for DeliverWebhook {
+    const NAME: &'static str = "deliver_webhook";
+    const QUEUE: &'static str = queues::WEBHOOKS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.delivery))
+    }
+}
+
 /// Takes an operation one bounded step further.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AdvanceOperation {
@@ -297,6 +320,7 @@ where
     DispatchEvents: Handler<C>,
     DeliverEvent: Handler<C>,
     SealAudit: Handler<C>,
+    DeliverWebhook: Handler<C>,
     AdvanceOperation: Handler<C>,
     AdvanceTestClock: Handler<C>,
 {
@@ -309,6 +333,7 @@ where
         .register::<DispatchEvents>()
         .register::<DeliverEvent>()
         .register::<SealAudit>()
+        .register::<DeliverWebhook>()
         .register::<AdvanceOperation>()
         .register::<AdvanceTestClock>()
 }

@@ -69,6 +69,7 @@ mod update_plan;
 mod update_tenant;
 mod verify_audit;
 mod void_invoice;
+mod webhooks;
 
 pub use actor::Actor;
 pub use adjust_balance::{BalanceAdjustment, adjust_balance};
@@ -119,3 +120,7 @@ pub use update_plan::{PlanPatch, PlanSpecPatch, deprecate_plan, update_plan};
 pub use update_tenant::{TenantChange, update_tenant};
 pub use verify_audit::{AuditVerification, BrokenLink, Damage, verify_audit};
 pub use void_invoice::void_invoice;
+pub use webhooks::{
+    Delivering, NewWebhookEndpoint, SecretRotation, create_webhook_endpoint, deliver_webhook, replay_webhook_delivery,
+    rotate_webhook_secret, test_webhook_endpoint,
+};

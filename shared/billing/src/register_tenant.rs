@@ -47,6 +47,7 @@ pub async fn register_tenant(
         default_plan: None,
         dunning: DunningPolicy::default(),
         brand: Brand::default(),
+        has_webhooks: false,
     };
     let user = User {
         id: new.user_id,

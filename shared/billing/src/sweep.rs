@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use queue::{NewJob, QueueError};
 use store::{
     AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record, TestClock,
+    WebhookDelivery,
 };
 
 use crate::{
     Billing, BillingError, chunk_stage,
     jobs::{
-        AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DispatchEvents, SealAudit, SendNotification,
-        TriggerBillingCycle,
+        AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, SealAudit,
+        SendNotification, TriggerBillingCycle,
     },
     mirror_dead_letters::restore_dead_letters,
 };
@@ -81,6 +82,10 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
     .await?;
     sweep_all::<Notification>(billing, until, &mut sweep, |due| {
         NewJob::of(&SendNotification::Notification { tenant: due.tenant, notification: due.id })
+    })
+    .await?;
+    sweep_all::<WebhookDelivery>(billing, until, &mut sweep, |due| {
+        NewJob::of(&DeliverWebhook { tenant: due.tenant, delivery: due.id })
     })
     .await?;
     sweep_all::<Operation>(billing, until, &mut sweep, |due| {

@@ -39,6 +39,7 @@ mod subscription;
 mod tax;
 mod transition;
 mod wallet;
+mod webhook_retry;
 
 pub use billing::{
     Adjustments, Bill, Billable, BillingError, Closed, ClosedCommitment, ClosedWindow, LateCharges, Metered, Occasion,
@@ -77,3 +78,4 @@ pub use subscription::{Start, Subscription, SubscriptionStatus};
 pub use tax::{TaxRate, TaxRateSpec, TaxRounding, tax_rates};
 pub use transition::ForbiddenTransition;
 pub use wallet::{RestoreError, Wallet, WalletUse, apply_credits, restore_credits};
+pub use webhook_retry::{WEBHOOK_ATTEMPTS, webhook_wait};

@@ -1,5 +1,5 @@
 //! The product's ways out: adapters to the systems of others. `payment` speaks the Stripe API,
-//! `mail` speaks SMTP and renders what is sent.
+//! `mail` speaks SMTP and renders what is sent, `webhook` calls the endpoints of tenants.
 //!
 //! It decides nothing about billing: it takes frozen requests, carries them over the wire, and
 //! classifies what comes back. It reads no clock and makes up no ids; both are arguments.
@@ -9,3 +9,4 @@
 
 pub mod mail;
 pub mod payment;
+pub mod webhook;

@@ -76,6 +76,13 @@ pub fn default_subscription_id(customer: &str) -> String {
     format!("sub_{}d", body(customer))
 }
 
+/// The delivery of a cause (an event, a test) to a webhook endpoint; also its `webhook-id`, which has no dots since they part
+/// what is signed.
+#[must_use]
+pub fn webhook_delivery_id(endpoint: &str, cause: &str) -> String {
+    format!("whd_{}_{}", body(endpoint), body(cause).replace('.', "_"))
+}
+
 /// The chunk of a run that begins after a customer (empty for the first).
 #[must_use]
 pub fn chunk_id(run: &str, after_customer: &str) -> String {

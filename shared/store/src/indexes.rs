@@ -19,6 +19,7 @@ use crate::{
     payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, schedules::Schedule, schedules::Tick,
     subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant, test_clocks::TestClock,
     usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
+    webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
 };
 
 /// The server's code for creating a collection that exists.
@@ -111,6 +112,14 @@ impl Store {
         .await?;
         self.ensure::<EventDelivery>([sweep(), expires()]).await?;
         self.ensure::<Operation>([sweep(), list()]).await?;
+        self.ensure::<WebhookEndpoint>([list()]).await?;
+        self.ensure::<WebhookDelivery>([
+            sweep(),
+            list(),
+            expires(),
+            index(doc! { "tenant": 1, "endpoint": 1, "created": -1, "_id": -1 }),
+        ])
+        .await?;
         self.ensure::<DeadLetterRecord>([index(doc! { "state": 1, "_id": 1 })]).await?;
         self.ensure::<AuditEntry>([
             sweep(),

@@ -40,7 +40,7 @@ mod plans;
 mod quantity;
 mod record;
 mod schedules;
-mod secret_link;
+mod secret_text;
 mod settings;
 mod subscriptions;
 mod tax_rates;
@@ -51,6 +51,8 @@ mod usage_events;
 mod usage_passes;
 mod users;
 mod wallets;
+mod webhook_deliveries;
+mod webhook_endpoints;
 
 pub use audit_chains::AuditChain;
 pub use audit_entries::{AuditEntry, Seal};
@@ -76,7 +78,7 @@ pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
 pub use ids::{
     balance_entry_id, chunk_id, clock_run_id, default_subscription_id, event_delivery_id, event_id, invoice_id,
     ledger_entry_id, notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id,
-    usage_pass_id,
+    usage_pass_id, webhook_delivery_id,
 };
 pub use invoices::Invoice;
 pub use ledger_entries::LedgerEntry;
@@ -89,7 +91,7 @@ pub use payment_attempts::{AttemptFailure, AttemptState, PaymentAttempt};
 pub use plans::{PlanRecord, PlanVersion};
 pub use record::{Record, Revised};
 pub use schedules::{Schedule, Tick};
-pub use secret_link::SecretLink;
+pub use secret_text::SecretText;
 pub use subscriptions::SubscriptionRecord;
 pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
@@ -99,3 +101,5 @@ pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
 pub use usage_passes::{UsagePass, UsagePassEntry};
 pub use users::User;
 pub use wallets::WalletRecord;
+pub use webhook_deliveries::{DeliveryAttempt, DeliveryState, ReplayScope, WebhookDelivery};
+pub use webhook_endpoints::{EndpointState, PreviousSecret, WebhookEndpoint};

@@ -6,7 +6,7 @@ use domain::{DunningOutcome, Money};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{SecretLink, instant};
+use crate::{SecretText, instant};
 
 /// A message, and what it is about.
 ///
@@ -17,19 +17,19 @@ pub enum Message {
     /// Welcome: the address is to be confirmed.
     VerifyEmail {
         #[serde(default)]
-        secret_link: SecretLink,
+        secret_link: SecretText,
     },
     /// Somebody asks the reader to join a tenant's users.
     Invitation {
         /// Name of who invites.
         by: String,
         #[serde(default)]
-        secret_link: SecretLink,
+        secret_link: SecretText,
     },
     /// Somebody, probably the reader, has forgotten the password.
     PasswordReset {
         #[serde(default)]
-        secret_link: SecretLink,
+        secret_link: SecretText,
     },
     InvoiceIssued {
         invoice: String,

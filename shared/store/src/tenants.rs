@@ -33,6 +33,9 @@ pub struct Tenant {
     /// How its mails look.
     #[serde(default)]
     pub brand: Brand,
+    /// Whether it has, or once had, a webhook endpoint: without one, no event is looked at for webhooks.
+    #[serde(default)]
+    pub has_webhooks: bool,
 }
 record!(Tenant, "tenants", revised);
 

@@ -1,6 +1,7 @@
 //! Users: who signs in.
 
 use bson::doc;
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,14 @@ impl std::fmt::Debug for User {
 }
 
 impl Store {
+    /// The users who own a tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn owners(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
+        Ok(self.collection::<User>().find(doc! { "tenant": tenant, "role": "owner" }).await?.try_collect().await?)
+    }
+
     /// The user with this (lower-case) e-mail address, of any tenant: signing in is what names the tenant.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod advance_test_clock;
 mod calculate_usage;
 mod collect_payment;
 mod deliver_event;
+mod deliver_webhook;
 mod dispatch_events;
 mod generate_invoices;
 mod seal_audit;

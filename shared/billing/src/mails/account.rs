@@ -4,12 +4,12 @@ use gateways::mail::{
     MailError,
     letter::{Letter, OneLine},
 };
-use store::SecretLink;
+use store::SecretText;
 
 use super::writer::{Writer, secret_action};
 
 /// Welcome, and please confirm the address.
-pub(super) fn verify_email(writer: &Writer<'_>, link: &SecretLink) -> Result<Letter, MailError> {
+pub(super) fn verify_email(writer: &Writer<'_>, link: &SecretText) -> Result<Letter, MailError> {
     let matter =
         format!("thank you for signing up with {}. One step is left: please confirm your address.", writer.tenant());
     Ok(Letter {
@@ -26,7 +26,7 @@ pub(super) fn verify_email(writer: &Writer<'_>, link: &SecretLink) -> Result<Let
 }
 
 /// Please join.
-pub(super) fn invitation(writer: &Writer<'_>, by: &str, link: &SecretLink) -> Result<Letter, MailError> {
+pub(super) fn invitation(writer: &Writer<'_>, by: &str, link: &SecretText) -> Result<Letter, MailError> {
     let matter = format!("{} invites you to work with the billing of {}.", OneLine::from(by), writer.tenant());
     Ok(Letter {
         label: "Invitation".into(),
@@ -41,7 +41,7 @@ pub(super) fn invitation(writer: &Writer<'_>, by: &str, link: &SecretLink) -> Re
 }
 
 /// Choose a new password.
-pub(super) fn password_reset(writer: &Writer<'_>, link: &SecretLink) -> Result<Letter, MailError> {
+pub(super) fn password_reset(writer: &Writer<'_>, link: &SecretText) -> Result<Letter, MailError> {
     Ok(Letter {
         label: "Your account".into(),
         headline: "Choose a new password".into(),

@@ -10,7 +10,7 @@ use domain::{
 use gateways::mail::{Mail, MailError};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
-use store::{Due, Invoice, Message, Notification, Recipient, SecretLink};
+use store::{Due, Invoice, Message, Notification, Recipient, SecretText};
 
 use super::Sources;
 
@@ -20,7 +20,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn link() -> SecretLink {
+fn link() -> SecretText {
     "https://app.example/verify?token=abc".to_owned().into()
 }
 
@@ -214,7 +214,7 @@ fn without_its_reader_its_matter_or_its_link_a_mail_is_never_sent() {
     let mut unread = notification(Message::InvoiceIssued { invoice: "inv_1".to_owned() });
     unread.recipient = Recipient::Customer("cus_2".to_owned());
     let lost = notification(Message::InvoiceIssued { invoice: "inv_2".to_owned() });
-    let sent_before = notification(Message::PasswordReset { secret_link: SecretLink::default() });
+    let sent_before = notification(Message::PasswordReset { secret_link: SecretText::default() });
     for (notification, missing) in [(unread, "customer cus_2"), (lost, "invoice inv_2"), (sent_before, "no link")] {
         let error = sources().mail(&notification, FROM).unwrap_err();
         assert!(matches!(&error, MailError::Permanent { detail } if detail.contains(missing)), "{error}");

@@ -6,7 +6,7 @@ use gateways::mail::{
     letter::{Action, Brand, Colour, Letter, Link, OneLine, Tone},
 };
 use jiff::{Timestamp, civil::Date};
-use store::{Customer, SecretLink, Tenant, User};
+use store::{Customer, SecretText, Tenant, User};
 
 /// Who reads a mail.
 pub(super) struct Reader {
@@ -111,6 +111,6 @@ pub(super) fn followed(link: &str) -> Result<Link, MailError> {
 ///
 /// # Errors
 /// Those of [`followed`].
-pub(super) fn secret_action(label: &str, link: &SecretLink) -> Result<Action, MailError> {
+pub(super) fn secret_action(label: &str, link: &SecretText) -> Result<Action, MailError> {
     Ok(Action { label: label.into(), link: followed(link.expose())? })
 }

@@ -7,6 +7,7 @@
 //! with the delivery.
 
 mod default_plan;
+mod webhooks;
 
 use store::{Event, Store, Tenant};
 
@@ -17,16 +18,19 @@ use crate::{BillingError, Change, EventType, TenantTime};
 pub(crate) enum Subscriber {
     /// Subscribes new customers to the tenant's default plan.
     DefaultPlan,
+    /// Delivers events to the tenant's webhook endpoints.
+    Webhooks,
 }
 
 impl Subscriber {
     /// All of them.
-    pub(crate) const ALL: [Self; 1] = [Self::DefaultPlan];
+    pub(crate) const ALL: [Self; 2] = [Self::DefaultPlan, Self::Webhooks];
 
     /// The name in ids and logs; for ever.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DefaultPlan => "default_plan",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -39,6 +43,7 @@ impl Subscriber {
     pub(crate) fn wants(self, event: EventType, tenant: &Tenant) -> bool {
         match self {
             Self::DefaultPlan => event == EventType::CustomerCreated && tenant.default_plan.is_some(),
+            Self::Webhooks => tenant.has_webhooks,
         }
     }
 
@@ -54,6 +59,7 @@ impl Subscriber {
     ) -> Result<Option<Change<()>>, BillingError> {
         match self {
             Self::DefaultPlan => default_plan::decide(store, event, time).await,
+            Self::Webhooks => webhooks::decide(store, event, time).await,
         }
     }
 }

@@ -18,4 +18,5 @@ mod payments;
 mod pipeline;
 mod runs;
 mod servers;
+mod webhooks;
 mod world;

@@ -6,8 +6,8 @@
 use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
-    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DispatchEvents, GenerateInvoices,
-    SealAudit, SendNotification, TriggerBillingCycle,
+    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
+    GenerateInvoices, SealAudit, SendNotification, TriggerBillingCycle,
 };
 use queue::Job;
 
@@ -57,6 +57,7 @@ fn samples() -> Vec<Sample> {
         sample(&DispatchEvents { tenant: tenant() }, "tenant"),
         sample(&DeliverEvent { tenant: tenant(), delivery: "dlv_1".to_owned() }, "delivery"),
         sample(&SealAudit { tenant: tenant() }, "tenant"),
+        sample(&DeliverWebhook { tenant: tenant(), delivery: "whd_1".to_owned() }, "delivery"),
         sample(&AdvanceOperation { tenant: tenant(), operation: "op_1".to_owned() }, "operation"),
         sample(&AdvanceTestClock { tenant: tenant(), clock: "clk_1".to_owned() }, "clock"),
     ]

@@ -7,6 +7,7 @@ use billing::{Billing, jobs::queues};
 use gateways::{
     mail::SmtpMailer,
     payment::{PaymentGateways, StripeGateway},
+    webhook::{Ports, WebhookRules, WebhookSender},
 };
 use queue::QueueClient;
 use sandbox_gateway::Config;
@@ -70,6 +71,7 @@ impl Servers {
                 StripeGateway::new(&gateway.url, "sk_test".to_owned().into()).unwrap().with_call_timeout(CALL_TIMEOUT),
             ),
             mailer: SmtpMailer::connect(&self.mail.smtp_url()).unwrap(),
+            webhooks: WebhookSender::new(webhook_rules()).unwrap(),
             mail_from: "billing@example.com".to_owned(),
             request_id: None,
         };
@@ -83,6 +85,11 @@ impl Servers {
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
     }
+}
+
+/// As a deployment that lets webhooks go to this machine.
+fn webhook_rules() -> WebhookRules {
+    WebhookRules { networks: vec!["127.0.0.0/8".parse().unwrap()], ports: Ports::Any }
 }
 
 impl Gateway {

@@ -5,3 +5,4 @@ mod letter;
 mod mail;
 mod payment;
 mod smtp_server;
+mod webhook;

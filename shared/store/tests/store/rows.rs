@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::{BillingCycle, Plan, Start, Subscription};
 use jiff::Timestamp;
 use store::{
-    Customer, Due, DueRef, ListFilter, Message, Notification, PageRequest, Recipient, SecretLink, Store,
+    Customer, Due, DueRef, ListFilter, Message, Notification, PageRequest, Recipient, SecretText, Store,
     SubscriptionRecord, UnitOfWork,
 };
 
@@ -63,7 +63,7 @@ async fn a_sweep_finds_everything_due_once(store: &Store) {
 async fn a_secret_link_is_forgotten_once_its_mail_is_sent() {
     let server = Server::start();
     let store = server.store("secret_links").await;
-    let link = SecretLink::from("https://app.example/reset?token=abc".to_owned());
+    let link = SecretText::from("https://app.example/reset?token=abc".to_owned());
     let message = Message::PasswordReset { secret_link: link.clone() };
     let to = Recipient::User("usr_1".to_owned());
     let mail = Notification::new((TENANT, "usr_1"), to, message, at("01-01T00:00:00"));
@@ -74,7 +74,7 @@ async fn a_secret_link_is_forgotten_once_its_mail_is_sent() {
     assert_eq!(stored().await, Message::PasswordReset { secret_link: link });
 
     store.notifications_sent(TENANT, std::slice::from_ref(&mail.id), at("01-01T00:00:01")).await.unwrap();
-    assert_eq!(stored().await, Message::PasswordReset { secret_link: SecretLink::default() });
+    assert_eq!(stored().await, Message::PasswordReset { secret_link: SecretText::default() });
 }
 
 fn subscription(id: &str, customer: &str, due: Due) -> SubscriptionRecord {
