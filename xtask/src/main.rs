@@ -10,6 +10,7 @@ mod bench;
 mod cargo;
 mod child;
 mod ci;
+mod conformance;
 mod demo;
 mod down;
 mod interrupt;
@@ -82,6 +83,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
+    /// Hold the product against independent implementations: all suites, or those named (standard_webhooks).
+    ///
+    /// They are installed once, into the user's cache; Python 3 and Node have to be there.
+    Conformance {
+        /// Names of suites.
+        suites: Vec<String>,
+    },
     /// Everything that has to pass before a change lands: format, lints, generated files, tests.
     Ci,
 }
@@ -94,6 +102,7 @@ fn main() -> ExitCode {
         Command::Demo { once, release, data, rest } => demo::run(demo::Options { once, release, data, rest }),
         Command::Test { rest } => test::run(&rest),
         Command::Bench { rest } => bench::run(&rest),
+        Command::Conformance { suites } => conformance::run(&suites).map(|()| ExitCode::SUCCESS),
         Command::Ci => ci::run(),
     };
     result.unwrap_or_else(|error| {
