@@ -12,21 +12,21 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use queue::NewJob;
 use serde_json::json;
-use store::{BillingRun, Due, DueRef, Invoice, Store, StoreError, TestClock, UnitOfWork, clock_run_id};
+use store::{BillingRun, Due, DueRef, Invoice, Notification, Store, StoreError, TestClock, UnitOfWork, clock_run_id};
 
 use crate::{
     Actor, Advance, Billing, BillingError, Change, EventType, NewBillingRun, TenantTime,
     actor::Fact,
     context::retry_conflicts,
     create_billing_run::create_billing_run,
-    jobs::{AdvanceTestClock, CollectPayment},
+    jobs::{AdvanceTestClock, CollectPayment, SendNotification},
 };
 
 /// Longest way of one advance: two years, which a yearly plan needs to be seen renewed. Daily plans then stop 730 times.
 const MAX_SPAN: SignedDuration = SignedDuration::from_hours(2 * 366 * 24);
 /// Before the next look at work that is under way.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// Invoices that are due at one instant and are offered to the workers at a time; those left are found at the next look.
+/// Invoices and mails that are due at one instant and are offered to the workers at a time; those left are found at the next look.
 const OFFERED: i64 = 1_000;
 
 /// Decides that a clock is advanced to an instant; the workers carry it out.
@@ -104,7 +104,11 @@ async fn start_what_is_due(billing: &Billing, clock: &TestClock, wall: Timestamp
     let invoices: Vec<DueRef> = billing.store.due_on::<Invoice>((&clock.id, clock.now), OFFERED).await?;
     let job =
         |due: &DueRef| NewJob::of(&CollectPayment::Invoice { tenant: due.tenant.clone(), invoice: due.id.clone() });
-    let jobs: Vec<NewJob> = invoices.iter().map(job).collect::<Result<_, _>>()?;
+    let mails: Vec<DueRef> = billing.store.due_on::<Notification>((&clock.id, clock.now), OFFERED).await?;
+    let mail = |due: &DueRef| {
+        NewJob::of(&SendNotification::Notification { tenant: due.tenant.clone(), notification: due.id.clone() })
+    };
+    let jobs: Vec<NewJob> = invoices.iter().map(job).chain(mails.iter().map(mail)).collect::<Result<_, _>>()?;
     let offered = !jobs.is_empty();
     billing.hint(jobs.into_iter().map(NewJob::unless_dead).collect()).await;
     Ok(start_run(billing, clock, wall).await? || offered)

@@ -2,7 +2,7 @@
 
 use domain::{Occasion, ProrationBehavior};
 use serde_json::json;
-use store::{Store, SubscriptionRecord};
+use store::{Message, Store, SubscriptionRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
@@ -35,6 +35,13 @@ pub async fn cancel_subscription(
         }
     };
     desk.loaded.follow(None);
-    let data = json!({ "end_at": desk.loaded.record.subscription.end_at() });
+    let ends_at = desk.loaded.record.subscription.end_at();
+    let plan = desk.loaded.plan.plan.key().to_owned();
+    desk.tell(Message::SubscriptionCancelled {
+        subscription: id.to_owned(),
+        plan,
+        ends_at: ends_at.unwrap_or(time.now),
+    })?;
+    let data = json!({ "end_at": ends_at });
     desk.close(fact, data)
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use domain::{Occasion, ProrationBehavior};
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::json;
-use store::{PlanVersion, Store, SubscriptionRecord};
+use store::{Message, PlanVersion, Store, SubscriptionRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
@@ -56,11 +57,27 @@ pub async fn change_subscription(
         None => When::PeriodEnd,
     };
     let data = json!({ "plan": to.id, "quantities": change.quantities, "now": when == When::Now });
+    let (plan, quantities) = (to.plan.key().to_owned(), change.quantities.clone());
     match when {
         When::Now => change_now(&mut desk, time, (to, &change)).await?,
         When::PeriodEnd => schedule(&mut desk, (to, &change))?,
     }
+    desk.tell(Message::SubscriptionChanged {
+        subscription: id.to_owned(),
+        plan,
+        quantities: quantities.into_iter().map(|(key, units)| (key, units.to_string())).collect(),
+        effective_at: effective_at(&desk, when, time),
+    })?;
     desk.close(EventType::SubscriptionUpdated, data)
+}
+
+/// From when on it is changed.
+fn effective_at(desk: &SubscriptionDesk<'_>, when: When, time: &TenantTime) -> Timestamp {
+    let LoadedSubscription { record, customer, .. } = &desk.loaded;
+    match when {
+        When::Now => time.now,
+        When::PeriodEnd => customer.timezone.start_of_day(record.subscription.current_period().end),
+    }
 }
 
 /// The plan that it changes to; the one it has if none is named.

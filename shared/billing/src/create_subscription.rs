@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use domain::{AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occasion, Start, Subscription, Zone};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 use serde_json::json;
-use store::{Customer, Invoice, PlanRecord, PlanVersion, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
+use store::{
+    Customer, Invoice, Message, Notification, PlanRecord, PlanVersion, Recipient, Store, SubscriptionRecord,
+    UnitOfWork, WalletRecord,
+};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
@@ -40,6 +43,9 @@ pub struct NewSubscription {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Days before the end of a trial on which the customer is told: time enough to decide.
+const TRIAL_NOTICE_DAYS: i64 = 3;
+
 /// Decides the creation of a subscription under `id`. If it has started, its first boundary is billed at once; later ones
 /// are left to the billing run.
 ///
@@ -68,8 +74,25 @@ pub async fn create_subscription(
     let data = json!({ "customer": record.customer, "plan": plan.id });
     let fact = Fact { name: EventType::SubscriptionCreated, subject: &record.id, revision: record.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
+    announce_trial_end(&mut unit, time, (&record, &customer), plan.plan.key())?;
     let follow_up = initial.as_ref().map(issue_invoice::follow_up).transpose()?.unwrap_or_default();
     Ok(Change { result: record, unit, follow_up })
+}
+
+/// Has the customer told some days before the trial ends, on the tenant's clock; at once if it is shorter.
+fn announce_trial_end(
+    unit: &mut UnitOfWork,
+    time: &TenantTime,
+    (record, customer): (&SubscriptionRecord, &Customer),
+    plan: &str,
+) -> Result<(), BillingError> {
+    let Some(ends_on) = record.subscription.trial_end() else { return Ok(()) };
+    let Ok(notice_on) = ends_on.checked_sub(TRIAL_NOTICE_DAYS.days()) else { return Ok(()) };
+    let message = Message::TrialEnding { subscription: record.id.clone(), plan: plan.to_owned(), ends_on };
+    let to = Recipient::Customer(customer.id.clone());
+    let mail = Notification::new((&record.tenant, &record.id), to, message, time.wall);
+    let at = customer.timezone.start_of_day(notice_on).max(time.now);
+    Ok(unit.insert(&Notification { due: time.due(Some(at)), ..mail })?)
 }
 
 async fn load(store: &Store, tenant: &str, new: &NewSubscription) -> Result<(Customer, PlanVersion), BillingError> {

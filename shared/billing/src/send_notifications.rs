@@ -109,7 +109,7 @@ pub async fn send_notification(
 ) -> Result<(), BillingError> {
     let notification: Notification =
         billing.store.find(tenant, id).await?.ok_or_else(|| BillingError::not_found("notification", id))?;
-    if notification.state != NotificationState::Sent {
+    if matches!(notification.state, NotificationState::Pending | NotificationState::Failed) {
         send_alone(billing, &notification, wall).await?;
     }
     match &notification.chunk {
@@ -121,6 +121,9 @@ pub async fn send_notification(
 async fn send_alone(billing: &Billing, notification: &Notification, wall: Timestamp) -> Result<(), BillingError> {
     let tenant = notification.tenant.as_str();
     let sources = Sources::load(&billing.store, tenant, std::slice::from_ref(notification)).await?;
+    if sources.is_moot(notification) {
+        return Ok(billing.store.notifications_moot(tenant, std::slice::from_ref(&notification.id)).await?);
+    }
     let outcome = send(billing, &sources, notification, wall).await;
     let ids = [notification.id.clone()];
     match &outcome {

@@ -7,12 +7,13 @@
 use domain::{Occasion, SubscriptionStatus};
 use queue::NewJob;
 use serde_json::{Value, json};
-use store::{Store, SubscriptionRecord, UnitOfWork, WalletRecord};
+use store::{Message, Notification, Recipient, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
     issue_invoice::{self, Issue, Source},
+    jobs::SendNotification,
     loaded_subscription::{LoadedSubscription, refusal},
     purse::load_wallets,
 };
@@ -129,6 +130,21 @@ impl<'a> SubscriptionDesk<'a> {
         };
         let invoice = issue_invoice::issue_invoice(&mut self.unit, self.actor, self.time, issue)?;
         self.follow_up.extend(issue_invoice::follow_up(&invoice)?);
+        Ok(())
+    }
+
+    /// Has the customer told of it.
+    ///
+    /// # Errors
+    /// Store errors when it cannot be encoded.
+    pub(crate) fn tell(&mut self, message: Message) -> Result<(), BillingError> {
+        let record = &self.loaded.record;
+        let cause = format!("{}_{}", record.id, record.revision);
+        let to = Recipient::Customer(record.customer.clone());
+        let mail = Notification::new((&record.tenant, &cause), to, message, self.time.wall);
+        self.unit.insert(&mail)?;
+        let job = SendNotification::Notification { tenant: mail.tenant, notification: mail.id };
+        self.follow_up.push(NewJob::of(&job)?);
         Ok(())
     }
 

@@ -148,6 +148,15 @@ impl Message {
         }
     }
 
+    /// The subscription whose trial it announces the end of.
+    #[must_use]
+    pub fn trial(&self) -> Option<&str> {
+        match self {
+            Self::TrialEnding { subscription, .. } => Some(subscription),
+            _ => None,
+        }
+    }
+
     /// The payment attempt it is about.
     #[must_use]
     pub fn attempt(&self) -> Option<&str> {

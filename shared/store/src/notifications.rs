@@ -87,6 +87,8 @@ pub enum NotificationState {
     Sent,
     /// The mail server refused it for good; its job is a dead letter, and whoever requeues that has it tried again.
     Failed,
+    /// What it says was no longer so when it was due; it is never sent.
+    Moot,
 }
 
 impl Store {
@@ -128,6 +130,15 @@ impl Store {
     pub async fn notifications_failed(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
         let change = (doc! { "state": "failed" }, doc! { "due_at": "" });
         self.close_notifications((tenant, ids), &["pending"], change).await
+    }
+
+    /// Marks notifications as not to be sent any more.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn notifications_moot(&self, tenant: &str, ids: &[String]) -> Result<(), StoreError> {
+        let change = (doc! { "state": "moot" }, doc! { "due_at": "" });
+        self.close_notifications((tenant, ids), &["pending", "failed"], change).await
     }
 
     async fn close_notifications(

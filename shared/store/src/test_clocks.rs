@@ -72,14 +72,15 @@ impl Store {
     }
 
     /// The first instant after the clock's at which something of its tenant is due on it: a boundary, the end of a grace
-    /// period, a payment to try again.
+    /// period, a payment to try again, the notice before a trial ends.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn next_due(&self, clock: &TestClock) -> Result<Option<Timestamp>, StoreError> {
         let subscription = self.next_due_of::<SubscriptionRecord>(clock).await?;
         let invoice = self.next_due_of::<Invoice>(clock).await?;
-        Ok([subscription, invoice].into_iter().flatten().min())
+        let notification = self.next_due_of::<Notification>(clock).await?;
+        Ok([subscription, invoice, notification].into_iter().flatten().min())
     }
 
     async fn next_due_of<R: Record>(&self, clock: &TestClock) -> Result<Option<Timestamp>, StoreError> {

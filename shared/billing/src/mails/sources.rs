@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use gateways::mail::MailError;
-use store::{Customer, Invoice, Notification, PaymentAttempt, Recipient, Record, Store, Tenant, User};
+use store::{
+    Customer, Invoice, Message, Notification, PaymentAttempt, Recipient, Record, Store, SubscriptionRecord, Tenant,
+    User,
+};
 
 use super::writer::Reader;
 use crate::BillingError;
@@ -15,6 +18,7 @@ pub(crate) struct Sources {
     pub(super) users: BTreeMap<String, User>,
     pub(super) invoices: BTreeMap<String, Invoice>,
     pub(super) attempts: BTreeMap<String, PaymentAttempt>,
+    pub(super) subscriptions: BTreeMap<String, SubscriptionRecord>,
 }
 
 impl Sources {
@@ -36,6 +40,15 @@ impl Sources {
             users: load_all(store, tenant, ids(|one| one.recipient.user())).await?,
             invoices: load_all(store, tenant, ids(|one| one.message.invoice())).await?,
             attempts: load_all(store, tenant, ids(|one| one.message.attempt())).await?,
+            subscriptions: load_all(store, tenant, ids(|one| one.message.trial())).await?,
+        })
+    }
+
+    /// Whether what a message says is no longer so: a trial that ends has ended otherwise, or is followed by nothing.
+    pub(crate) fn is_moot(&self, notification: &Notification) -> bool {
+        let Message::TrialEnding { subscription, ends_on, .. } = &notification.message else { return false };
+        self.subscriptions.get(subscription).is_none_or(|record| {
+            record.subscription.trial_end() != Some(*ends_on) || record.subscription.end_at().is_some()
         })
     }
 

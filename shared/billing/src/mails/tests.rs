@@ -107,6 +107,7 @@ fn sources() -> Sources {
             "email": "grace@northwind.example", "password_hash": "", "role": "owner",
         }),
         invoices: by_id(invoice),
+        subscriptions: BTreeMap::new(),
         attempts: by_id(doc! {
             "_id": "pay_1", "tenant": "ten_1", "revision": 1_i64, "created": created, "invoice": "inv_1",
             "customer": "cus_1", "number": 1, "amount": { "minor": 39_670_i64, "currency": "usd" },
@@ -194,6 +195,25 @@ fn dates_and_amounts_are_the_readers_own() {
     for part in ["01.08.2026", "01.07.2026 – 31.07.2026 · 61.480", "VAT 19 %", "386,56 USD"] {
         assert!(german.contains(part), "{part}: {german}");
     }
+}
+
+#[test]
+fn a_mail_looks_as_its_tenant_does() {
+    let mut sources = sources();
+    sources.tenant.brand.colour = Some("#2f5bd7".to_owned());
+    sources.tenant.brand.support_email = Some("help@northwind.example".to_owned());
+    let message = Message::InvoiceIssued { invoice: "inv_1".to_owned() };
+    let mail = sources.mail(&notification(message), FROM).unwrap();
+    assert!(mail.html.contains("#2f5bd7") && mail.html.contains("mailto:help@northwind.example"));
+    assert!(mail.text.contains("Questions? Write to help@northwind.example."));
+    assert_eq!(mail.from.name.as_deref(), Some("Northwind Developer Tools"));
+}
+
+#[test]
+fn a_trial_that_ended_otherwise_is_not_announced() {
+    let message = messages().into_iter().find(|message| message.kind() == "trial_ending").unwrap();
+    assert!(sources().is_moot(&notification(message)), "there is no such subscription any more");
+    assert!(!sources().is_moot(&notification(Message::InvoiceIssued { invoice: "inv_1".to_owned() })));
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use billing::{NewSubscription, When};
+use domain::ProrationBehavior;
 use store::{ChunkState, Notification};
 
 use crate::{
     pipeline::Repeat,
     servers::Servers,
-    world::{TENANT, WALL},
+    world::{TENANT, WALL, actor},
 };
 
 /// Mails that wait for the server: several, so that they count their chunk at once.
@@ -45,4 +47,39 @@ async fn a_mail_server_that_was_away_gets_every_mail_once() {
     assert_eq!((totals.paid, totals.notified), (MAILS as i64, MAILS as i64));
     let ids: BTreeSet<String> = servers.mail.mails().into_iter().map(|mail| mail.message_id).collect();
     assert_eq!((servers.mail.count(), ids.len()), (2 * MAILS, 2 * MAILS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_is_announced_on_the_tenants_clock_unless_nothing_follows_it() {
+    let servers = Servers::start();
+    let world = servers.world("trials").await;
+    world.set_up().await;
+    let (store, time) = (&world.billing.store, world.time().await);
+    for name in ["goes_on", "leaves"] {
+        let customer = world.customer(&format!("cus_{name}"), "pm_sandbox_ok").await.id;
+        let new = NewSubscription { customer, plan: "base".to_owned(), trial_days: Some(14), ..Default::default() };
+        let change = billing::create_subscription(store, &actor(), &time, (format!("sub_{name}"), new)).await.unwrap();
+        world.billing.commit(change).await.unwrap();
+    }
+    let leave = ("sub_leaves", When::PeriodEnd, ProrationBehavior::default());
+    let change = billing::cancel_subscription(store, &actor(), &time, leave).await.unwrap();
+    world.billing.commit(change).await.unwrap();
+
+    // From 1 August on fourteen days, less three.
+    let due = async |at: &str| store.due_on::<Notification>(("clk_1", at.parse().unwrap()), 10).await.unwrap();
+    assert_eq!(due("2026-08-11T23:59:59Z").await.len(), 0);
+    let notices = due("2026-08-12T00:00:00Z").await;
+    let by_wall = store.due::<Notification>(WALL, None, 100).await.unwrap();
+    for mail in notices.iter().chain(&by_wall) {
+        billing::send_notification(&world.billing, (TENANT, &mail.id), WALL).await.unwrap();
+    }
+    assert_eq!((notices.len(), due("2026-08-12T00:00:00Z").await.len()), (2, 0));
+    let mails = servers.mail.mails();
+    let told = |name: &str| -> Vec<String> {
+        let to = format!("cus_{name}@example.com");
+        let to_them = mails.iter().filter(|mail| mail.to.iter().any(|address| address.address == to));
+        to_them.map(|mail| mail.subject.clone()).filter(|subject| !subject.contains("invoice")).collect()
+    };
+    assert_eq!(told("goes_on"), ["Acme: your trial ends soon"]);
+    assert_eq!(told("leaves"), ["Acme: your subscription is cancelled"]);
 }
