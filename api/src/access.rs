@@ -135,6 +135,19 @@ actions! {
     ListPayments: "payments:read", EVERYONE;
     GetPayment: "payments:read", EVERYONE;
 
+    // Webhooks
+    CreateWebhookEndpoint: "webhooks:write", ADMINS;
+    ListWebhookEndpoints: "webhooks:read", STAFF;
+    GetWebhookEndpoint: "webhooks:read", STAFF;
+    UpdateWebhookEndpoint: "webhooks:write", ADMINS;
+    DeleteWebhookEndpoint: "webhooks:write", ADMINS;
+    RotateWebhookSecret: "webhooks:write", ADMINS;
+    TestWebhookEndpoint: "webhooks:write", ADMINS;
+    ListWebhookDeliveries: "webhooks:read", STAFF;
+    GetWebhookDelivery: "webhooks:read", STAFF;
+    ReplayWebhookDelivery: "webhooks:write", ADMINS;
+    ReplayWebhookDeliveries: "webhooks:write", ADMINS;
+
     // Billing runs
     CreateBillingRun: "billing_runs:write", MONEY;
     ListBillingRuns: "billing_runs:read", STAFF;

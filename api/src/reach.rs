@@ -60,6 +60,8 @@ reached! {
     SubscriptionRecord: OwnedBy::Customer("customer"), customer;
     TaxRateRecord: OwnedBy::Tenant;
     TestClock: OwnedBy::Tenant;
+    WebhookDelivery: OwnedBy::Tenant;
+    WebhookEndpoint: OwnedBy::Tenant;
     WalletRecord: OwnedBy::Customer("customer"), customer;
 }
 

@@ -27,7 +27,7 @@ use super::problem::{FieldError, PROBLEM_JSON, ProblemDocument};
 pub const BEARER: &str = "bearer";
 
 /// The tags: name and what stands below it. An operation has one of them.
-pub const TAGS: [(&str, &str); 8] = [
+pub const TAGS: [(&str, &str); 9] = [
     ("auth", "Signing in, and who is signed in"),
     ("catalogue", "Meters and plans: what is sold"),
     ("customers", "Who is billed"),
@@ -36,6 +36,7 @@ pub const TAGS: [(&str, &str); 8] = [
     ("invoices", "What was billed"),
     ("billing_runs", "Billing everything that is due"),
     ("operations", "Queues, jobs, dead letters, test clocks and plumbing"),
+    ("webhooks", "Where a tenant hears of its events, and what was sent there"),
 ];
 
 /// The shared problem responses: status and description.

@@ -29,6 +29,8 @@ mod tax_rates;
 mod test_clocks;
 mod usage_events;
 mod wallets;
+mod webhook_deliveries;
+mod webhook_endpoints;
 
 use utoipa_axum::router::OpenApiRouter;
 
@@ -56,6 +58,8 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(jobs::routes())
         .merge(dead_letters::routes())
         .merge(operations::routes())
+        .merge(webhook_endpoints::routes())
+        .merge(webhook_deliveries::routes())
         .merge(events::routes())
         .merge(audit_entries::routes())
 }

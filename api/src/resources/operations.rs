@@ -1,4 +1,5 @@
-//! `/v1/operations`: acts on all dead letters that match, as objects that can be watched; and the routes that start them.
+//! `/v1/operations`: acts on all dead letters that match, or on many webhooks, as objects that can be watched; and the routes
+//! that start them for dead letters.
 
 use axum::{
     Json,
@@ -10,7 +11,7 @@ use billing::{BillingError, Change, NewOperation, count_dead_letters, start_oper
 use jiff::Timestamp;
 use queue::QueueClient;
 use serde::{Deserialize, Serialize};
-use store::{ListFilter, OperationFilter, OperationKind, OperationState, UnitOfWork};
+use store::{DeliveryState, ListFilter, OperationFilter, OperationKind, OperationState, ReplayScope, UnitOfWork};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -80,9 +81,9 @@ struct Range {
     lt: Option<Instant>,
 }
 
-/// An act on many dead letters.
+/// An act on many dead letters, or many webhooks.
 #[derive(Debug, Serialize, ToSchema)]
-struct Operation {
+pub(super) struct Operation {
     /// Null for a dry run, of which nothing is kept.
     #[schema(example = "op_0198f3")]
     id: Option<String>,
@@ -91,28 +92,51 @@ struct Operation {
     object: &'static str,
     created: Timestamp,
     livemode: bool,
-    /// `retry_dead_letters` or `discard_dead_letters`.
+    /// `retry_dead_letters`, `discard_dead_letters` or `replay_webhooks`.
     #[schema(value_type = String, example = "retry_dead_letters")]
     kind: OperationKind,
     dry_run: bool,
+    /// Which dead letters; `{}` for webhooks.
     filter: Filter,
+    /// Which webhooks; null for dead letters.
+    replay: Option<Replay>,
     reason: String,
     /// Id of the user who asked for it.
     by: String,
     /// `running`, then `completed`.
     #[schema(value_type = String, example = "running")]
     state: OperationState,
-    /// Letters a second at most.
+    /// Letters or webhooks a second at most.
     pace: i32,
-    /// How many letters matched when the work began; null before.
+    /// How many matched when the work began; null before.
     expected: Option<i64>,
-    /// Letters looked at so far that match.
+    /// Those looked at so far that match.
     matched: i64,
-    /// Of these, requeued or discarded.
+    /// Of these, requeued, discarded or sent again.
     done: i64,
     /// Of these, left where they are: other work holds their unique key, they are no job, or somebody else came first.
     skipped: i64,
     finished_at: Option<Timestamp>,
+}
+
+/// Which webhooks are sent again.
+#[derive(Debug, Serialize, ToSchema)]
+struct Replay {
+    /// Id of the endpoint.
+    #[schema(example = "whe_0198f3")]
+    endpoint: String,
+    /// When they were made.
+    created: Range,
+    /// Only those in this state; null for all that are not pending.
+    #[schema(value_type = Option<String>, example = "dead")]
+    state: Option<DeliveryState>,
+}
+
+impl From<ReplayScope> for Replay {
+    fn from(scope: ReplayScope) -> Self {
+        let created = Range { gte: Some(Instant(scope.from)), lt: Some(Instant(scope.until)) };
+        Self { endpoint: scope.endpoint, created, state: scope.state }
+    }
 }
 
 impl Filter {
@@ -139,7 +163,7 @@ impl From<OperationFilter> for Filter {
 }
 
 impl Operation {
-    fn of(operation: store::Operation, livemode: bool) -> Self {
+    pub(super) fn of(operation: store::Operation, livemode: bool) -> Self {
         let totals = operation.totals();
         Self {
             id: Some(operation.id),
@@ -149,6 +173,7 @@ impl Operation {
             kind: operation.kind,
             dry_run: false,
             filter: operation.filter.into(),
+            replay: operation.replay.map(Replay::from),
             reason: operation.reason,
             by: operation.by,
             state: operation.state,

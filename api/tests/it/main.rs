@@ -25,6 +25,7 @@ mod subscription_outlook;
 mod test_clocks;
 mod usage;
 mod wallets;
+mod webhooks;
 mod work;
 mod world;
 mod writes;

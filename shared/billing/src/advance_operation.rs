@@ -1,12 +1,13 @@
 //! Carries an operation out: one bounded step on one queue at a time, as fast as its pace allows.
 //!
 //! **Invariant:** a step may be repeated, or be taken by two workers at once: what it has requeued or discarded is no dead
-//! letter any more and is not found again. The cursor is stored after the step, so no letter is passed over.
+//! letter any more and is not found again, and what it has sent again commits with its cursor. The cursor is stored after the
+//! step, so nothing is passed over.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use queue::{By, DeadAction, SweepCursor, SweepStep};
+use queue::{By, DeadAction, NewJob, SweepCursor, SweepStep};
 use serde_json::json;
 use store::{Due, Operation, OperationCounts, OperationKind, OperationState, StoreError, UnitOfWork};
 
@@ -15,6 +16,7 @@ use crate::{
     actor::Fact,
     context::retry_conflicts,
     start_operation::{count_dead_letters, dead_filter},
+    webhooks::replay_many::replay_step,
 };
 
 /// Letters of one step: a fraction of a second of Redis's time, and well inside the job's time-out.
@@ -27,6 +29,15 @@ pub enum Advance {
     Completed,
     /// The next step may be taken after this long.
     After(Duration),
+}
+
+/// What one step did, and what is still to be written with its cursor.
+pub(crate) struct Step {
+    pub counts: OperationCounts,
+    pub finished: bool,
+    pub cursor: String,
+    pub unit: UnitOfWork,
+    pub follow_up: Vec<NewJob>,
 }
 
 /// Takes an operation one step further.
@@ -48,35 +59,61 @@ async fn advance(billing: &Billing, (tenant, id): (&str, &str), wall: Timestamp)
         return Ok(Advance::Completed);
     }
     if operation.expected.is_none() {
-        let expected = count_dead_letters(&billing.queue, tenant, &operation.filter).await?;
-        operation.expected = Some(i64::try_from(expected).unwrap_or(i64::MAX));
+        operation.expected = Some(count(billing, &operation).await?);
     }
     let Some(at) = operation.queues.iter().position(|queue| !queue.finished) else {
         return complete(billing, operation, wall).await;
     };
-    let step = sweep(billing, &operation, at).await?;
-    let wait = pause(step.done + step.skipped, operation.pace);
+    let Step { counts, finished, cursor, mut unit, follow_up } = step(billing, &operation, at, wall).await?;
+    let wait = pause(counts.done + counts.skipped, operation.pace);
     let progress = &mut operation.queues[at];
-    progress.counts = progress.counts.plus(counts(&step));
-    progress.finished = step.finished;
-    progress.cursor = Some(write_cursor(&step.cursor)?);
-    if operation.queues.iter().all(|queue| queue.finished) {
-        return complete(billing, operation, wall).await;
-    }
-    let mut unit = UnitOfWork::default();
+    progress.counts = progress.counts.plus(counts);
+    progress.finished = finished;
+    progress.cursor = Some(cursor);
     unit.replace(&mut operation)?;
-    billing.commit(Change { result: Advance::After(wait), unit, follow_up: Vec::new() }).await
+    billing.commit(Change { result: Advance::After(wait), unit, follow_up }).await
 }
 
-async fn sweep(billing: &Billing, operation: &Operation, at: usize) -> Result<SweepStep, BillingError> {
-    let progress = &operation.queues[at];
+async fn count(billing: &Billing, operation: &Operation) -> Result<i64, BillingError> {
+    if let Some(scope) = &operation.replay {
+        return Ok(billing.store.count_replayable(&operation.tenant, scope).await?);
+    }
+    let letters = count_dead_letters(&billing.queue, &operation.tenant, &operation.filter).await?;
+    Ok(i64::try_from(letters).unwrap_or(i64::MAX))
+}
+
+async fn step(billing: &Billing, operation: &Operation, at: usize, wall: Timestamp) -> Result<Step, BillingError> {
+    let limit = operation.pace.clamp(1, STEP_LIMIT);
     let action = match operation.kind {
         OperationKind::RetryDeadLetters => DeadAction::Requeue,
         OperationKind::DiscardDeadLetters => DeadAction::Discard,
+        OperationKind::ReplayWebhooks => {
+            let missing = || StoreError::Corrupt(format!("{} does not say which webhooks", operation.id));
+            let scope = operation.replay.as_ref().ok_or_else(missing)?;
+            let after = operation.queues[at].cursor.as_deref();
+            return replay_step(billing, (&operation.tenant, scope), (after, limit), wall).await;
+        }
     };
+    let swept = sweep(billing, (operation, at), action, limit).await?;
+    Ok(Step {
+        counts: counts(&swept),
+        finished: swept.finished,
+        cursor: write_cursor(&swept.cursor)?,
+        unit: UnitOfWork::default(),
+        follow_up: Vec::new(),
+    })
+}
+
+async fn sweep(
+    billing: &Billing,
+    (operation, at): (&Operation, usize),
+    action: DeadAction,
+    limit: i32,
+) -> Result<SweepStep, BillingError> {
+    let progress = &operation.queues[at];
     let filter = dead_filter(&operation.tenant, &operation.filter);
     let by = By { who: operation.by.clone(), reason: operation.reason.clone() };
-    let limit = usize::try_from(operation.pace.clamp(1, STEP_LIMIT)).unwrap_or(1);
+    let limit = usize::try_from(limit).unwrap_or(1);
     let cursor = read_cursor(progress.cursor.as_deref())?;
     Ok(billing.queue.sweep_dead(&progress.queue, action, &filter, &by, cursor, limit).await?)
 }
@@ -99,10 +136,11 @@ async fn complete(billing: &Billing, mut operation: Operation, wall: Timestamp) 
     billing.commit(Change { result: Advance::Completed, unit, follow_up: Vec::new() }).await
 }
 
-/// How long `letters` take at a pace of so many a second.
-fn pause(letters: u64, pace: i32) -> Duration {
+/// How long so many take at a pace of so many a second.
+fn pause(count: i64, pace: i32) -> Duration {
+    let count = u64::try_from(count).unwrap_or_default();
     let pace = u64::try_from(pace).unwrap_or(1).max(1);
-    Duration::from_millis(letters.saturating_mul(1_000).div_ceil(pace))
+    Duration::from_millis(count.saturating_mul(1_000).div_ceil(pace))
 }
 
 fn counts(step: &SweepStep) -> OperationCounts {

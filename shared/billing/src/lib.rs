@@ -121,6 +121,7 @@ pub use update_tenant::{TenantChange, update_tenant};
 pub use verify_audit::{AuditVerification, BrokenLink, Damage, verify_audit};
 pub use void_invoice::void_invoice;
 pub use webhooks::{
-    Delivering, NewWebhookEndpoint, SecretRotation, create_webhook_endpoint, deliver_webhook, replay_webhook_delivery,
-    rotate_webhook_secret, test_webhook_endpoint,
+    Delivering, NewReplay, NewWebhookEndpoint, SecretRotation, WebhookEndpointPatch, create_webhook_endpoint,
+    delete_webhook_endpoint, deliver_webhook, replay_webhook_deliveries, replay_webhook_delivery,
+    rotate_webhook_secret, test_webhook_endpoint, update_webhook_endpoint,
 };

@@ -1,4 +1,4 @@
-//! Starts an operation on many dead letters; the workers carry it out.
+//! Starts an operation on many dead letters, or many webhooks; the workers carry it out.
 //!
 //! **Invariant:** the tenant whose letters an operation touches is the caller's, whatever the filter says.
 
@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use queue::{DeadFilter, NewJob, QueueClient};
 use serde_json::json;
 use store::{
-    Due, Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress, UnitOfWork,
+    Due, Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress, ReplayScope,
+    UnitOfWork,
 };
 
 use crate::{
@@ -37,7 +38,21 @@ pub struct NewOperation {
     pub pace: Option<i32>,
 }
 
-/// Decides the start of an operation. It ends with the letters that have died by now, so that one which dies again is not
+/// What is to be done to what, once both are known.
+pub(crate) struct Order {
+    pub id: String,
+    pub kind: OperationKind,
+    /// Which dead letters, if it is about those.
+    pub filter: Option<OperationFilter>,
+    /// Which webhooks, if it is about those.
+    pub replay: Option<ReplayScope>,
+    /// The queues whose letters, or the one of the webhooks: worked on one after the other.
+    pub parts: Vec<String>,
+    pub reason: String,
+    pub pace: Option<i32>,
+}
+
+/// Decides the start of an operation on dead letters. It ends with the letters that have died by now, so that one which dies again is not
 /// taken twice.
 ///
 /// # Errors
@@ -50,25 +65,39 @@ pub fn start_operation(
     new: NewOperation,
 ) -> Result<Change<Operation>, BillingError> {
     let NewOperation { id, kind, filter, reason, pace } = new;
+    let parts = queues_of(queue, &filter)?;
+    start(
+        actor,
+        time,
+        Order { id, kind, filter: Some(until_now(filter, time.wall)), replay: None, parts, reason, pace },
+    )
+}
+
+/// Decides the start of an operation whose object is known.
+///
+/// # Errors
+/// `Rule` for a reason that is empty or too long, or a pace out of range; store errors.
+pub(crate) fn start(actor: &Actor, time: &TenantTime, order: Order) -> Result<Change<Operation>, BillingError> {
+    let Order { id, kind, filter, replay, parts, reason, pace } = order;
     let pace = pace.unwrap_or(DEFAULT_PACE);
     check_reason(&reason)?;
     if !(1..=MAX_PACE).contains(&pace) {
         return Err(BillingError::rule("pace_out_of_range", "/pace", format!("pace must be 1 to {MAX_PACE}")));
     }
-    let queues = queues_of(queue, &filter)?;
     let operation = Operation {
         id,
         tenant: actor.tenant.clone(),
         revision: 1,
         created: time.wall,
         kind,
-        filter: until_now(filter, time.wall),
+        filter: filter.unwrap_or_default(),
+        replay,
         reason,
         by: actor.id.clone(),
         state: OperationState::Running,
         pace,
         expected: None,
-        queues: queues.into_iter().map(untouched).collect(),
+        queues: parts.into_iter().map(untouched).collect(),
         finished_at: None,
         due: Due::at(time.wall),
     };

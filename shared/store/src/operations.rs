@@ -1,9 +1,9 @@
-//! Operations: what a person asked to be done to many dead letters, as one object that can be watched.
+//! Operations: what a person asked to be done to many things, as one object that can be watched.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Due, instant, record::record};
+use crate::{Due, ReplayScope, instant, record::record};
 
 /// An operation. Due (by the wall) until it is completed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,16 +16,19 @@ pub struct Operation {
     #[serde(with = "instant")]
     pub created: Timestamp,
     pub kind: OperationKind,
-    /// Which of the tenant's dead letters.
+    /// Which of the tenant's dead letters; of no meaning for webhooks.
     pub filter: OperationFilter,
+    /// Which webhooks are sent again; absent for dead letters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayScope>,
     /// Why; shown with every letter it touches.
     pub reason: String,
     /// Who asked for it.
     pub by: String,
     pub state: OperationState,
-    /// Letters a second, at most.
+    /// Letters or webhooks a second, at most.
     pub pace: i32,
-    /// How many letters matched when it began to work; absent before.
+    /// How many matched when it began to work; absent before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<i64>,
     /// One per queue, worked on in this order.
@@ -37,14 +40,16 @@ pub struct Operation {
 }
 record!(Operation, "operations", revised);
 
-/// What is done to the letters.
+/// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
-    /// They go back into their queues, with all attempts ahead of them.
+    /// Dead letters go back into their queues, with all attempts ahead of them.
     RetryDeadLetters,
-    /// They are given up.
+    /// Dead letters are given up.
     DiscardDeadLetters,
+    /// Webhooks are sent again.
+    ReplayWebhooks,
 }
 
 /// How far it is.
@@ -52,7 +57,7 @@ pub enum OperationKind {
 #[serde(rename_all = "snake_case")]
 pub enum OperationState {
     Running,
-    /// Every letter that had died by its end of time has been looked at.
+    /// Everything that was there by its end of time has been looked at.
     Completed,
 }
 
@@ -92,12 +97,12 @@ pub struct QueueProgress {
     pub counts: OperationCounts,
 }
 
-/// What became of letters.
+/// What became of what it was about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationCounts {
-    /// Letters that met the conditions.
+    /// Those that met the conditions.
     pub matched: i64,
-    /// Of these, requeued or discarded.
+    /// Of these, requeued, discarded or sent again.
     pub done: i64,
     /// Of these, left where they are: other work holds their unique key, they are no job, or somebody else came first.
     pub skipped: i64,
