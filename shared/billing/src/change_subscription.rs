@@ -127,7 +127,8 @@ fn schedule(
     if ends.is_some_and(|end| end <= record.subscription.current_period().end) {
         return Err(BillingError::state("ending", "the subscription ends with the period, so nothing follows"));
     }
-    record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities)?;
+    let scheduled = record.subscription.change_at_period_end((&to.id, &to.plan), &change.quantities);
+    scheduled.map_err(refusal)?;
     desk.loaded.next_plan = Some(to);
     desk.loaded.follow(None);
     Ok(())

@@ -264,12 +264,13 @@ impl Subscription {
     /// Has it go on with another plan, or other quantities, from the next period on. `quantities` are merged into those it has.
     ///
     /// # Errors
-    /// [`SpecError`] as at the start.
+    /// [`BillingError::Terms`] as at the start, `State` when it is over.
     pub fn change_at_period_end(
         &mut self,
         (plan_id, plan): (&str, &Plan),
         quantities: &BTreeMap<String, Decimal>,
-    ) -> Result<(), SpecError> {
+    ) -> Result<(), BillingError> {
+        self.must_live(SubscriptionStatus::Active)?;
         let quantities = self.merged_quantities(plan, quantities)?;
         self.scheduled = Some(Terms { plan: plan_id.to_owned(), quantities });
         Ok(())

@@ -18,3 +18,4 @@ mod subscriptions;
 mod timing;
 mod totals_laws;
 mod trials;
+mod zones;

@@ -141,6 +141,9 @@ fn what_is_over_is_not_billed() {
     assert_eq!(story.bill_boundary(), Err(BillingError::Over));
     let error = story.bill(&Occasion::Resume { at: at("2023-04-03") }).unwrap_err();
     assert_eq!(error.to_string(), "a subscription that is cancelled cannot become active");
+    let plan = story.billable().plan.clone();
+    let follows = story.subscription.change_at_period_end(("a", &plan), &BTreeMap::new());
+    assert!(matches!(follows, Err(BillingError::State(_))));
     assert!(story.subscription.cancel_at_period_end().is_err());
     assert!(story.subscription.pause(at("2023-04-03")).is_err());
 }
