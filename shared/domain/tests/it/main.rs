@@ -4,6 +4,7 @@ mod cadence_laws;
 mod cadences;
 mod changes;
 mod commitment;
+mod interleavings;
 mod laws;
 mod limits;
 mod models;
