@@ -56,6 +56,11 @@ impl Door {
         standing.caller(grant)
     }
 
+    /// Believes nothing any more of what was looked up before.
+    pub(crate) fn forget(&self) {
+        self.standings.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     async fn look_up(&self, grant: &Grant, now: Timestamp) -> Result<Standing, StoreError> {
         let user: Option<User> = self.store.find(&grant.tenant, &grant.user).await?;
         let standing = Standing::of(user);

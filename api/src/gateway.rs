@@ -11,7 +11,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    ApiConfig, access, auth_service, forward, health,
+    ApiConfig, access, auth_service, cached, forward, health,
     http::{
         openapi::{document, with_document},
         serve::serve,
@@ -29,6 +29,7 @@ use crate::{
 pub async fn run(listener: TcpListener, app: App, config: ApiConfig, shutdown: Shutdown) -> anyhow::Result<()> {
     let gateway = Arc::new(Gateway::new(app, &config)?);
     tracing::info!(address = config.api_listen, auth = config.auth_url, "the API is served");
+    tokio::spawn(cached::follow(Arc::clone(&gateway), shutdown.clone()));
     let limits = middleware::from_fn_with_state(Arc::clone(&gateway), limit);
     serve(listener, assemble(complete(router(gateway)).layer(limits)), shutdown).await;
     Ok(())

@@ -8,6 +8,7 @@ pub mod access;
 mod acts;
 pub mod auth;
 mod auth_service;
+mod cached;
 mod config;
 mod door;
 mod forward;

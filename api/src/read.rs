@@ -4,11 +4,12 @@
 //! nothing but its own.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use store::{ListFilter, PageRequest, Tenant};
+use store::{ListFilter, PageRequest};
 
 use crate::{
     access::{Action, Allowed},
     auth::caller::Caller,
+    cached,
     http::{
         page::{Created, Cursor, Page},
         problem::Problem,
@@ -81,6 +82,5 @@ pub(crate) async fn page<R: Reached>(
 /// # Errors
 /// 404 for a tenant that is gone; those of the store.
 pub(crate) async fn livemode(gateway: &Gateway, tenant: &str) -> Result<bool, Problem> {
-    let found: Option<Tenant> = gateway.app.billing.store.find(tenant, tenant).await?;
-    Ok(found.ok_or_else(|| Problem::not_found("tenant"))?.livemode)
+    Ok(cached::tenant(gateway, tenant).await?.livemode)
 }

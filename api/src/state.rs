@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use app::App;
+use cache::Cache;
 use rate_limit::RateLimiter;
 use reqwest::redirect::Policy;
 
@@ -13,6 +14,7 @@ use crate::{
         jwks_client::{JwksClient, Pace},
         tokens::Realm,
     },
+    cached::LIVES,
     door::Door,
     http::problem::Problem,
     limits::Limits,
@@ -43,7 +45,10 @@ pub(crate) struct Gateway {
     pub turns: Turns,
     /// Counts requests.
     pub limits: Limits,
-    door: Door,
+    /// Objects that many requests read.
+    pub cache: Cache,
+    /// Who calls.
+    pub door: Door,
 }
 
 impl Gateway {
@@ -61,8 +66,9 @@ impl Gateway {
         let auth_url = config.auth_url.trim_end_matches('/').to_owned();
         let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
         let door = Door::new(AccessTokens::Remote(keys.clone()), app.billing.store.clone(), app.clock);
+        let cache = Cache::beside(&app.billing.queue, LIVES);
         let limits = Limits::new(config.limits.clone(), RateLimiter::beside(&app.billing.queue));
-        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), limits, door })
+        Ok(Self { app, keys, auth_url, http, turns: Turns::new(), limits, cache, door })
     }
 }
 

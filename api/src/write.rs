@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::{
     access::{Action, Allowed},
     auth::caller::Caller,
+    cached,
     http::{
         headers::{ETag, IDEMPOTENT_REPLAYED, IdempotencyKey, IfMatch},
         json::BodyHash,
@@ -232,7 +233,9 @@ impl<A: Action> Writer<A> {
         if let Some(claim) = claim {
             unit.replace(&mut store::IdempotencyKey { reply: Some(reply.clone()), ..claim.clone() })?;
         }
+        let announced = unit.announced().to_vec();
         billing.caused_by(Some(self.request_id.as_str())).commit(Change { result: (), unit, follow_up }).await?;
+        cached::changed(gateway, &announced).await;
         Ok((etag, json(W::STATUS, reply.body)).into_response())
     }
 

@@ -44,6 +44,16 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// closed, and open requests are finished within [`DRAIN_LIMIT`]. Returns when all is done.
 /// Handlers may extract `ConnectInfo<SocketAddr>`.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+    serve_within(listener, router, HEAD_TIME_LIMIT, shutdown).await;
+}
+
+/// [`serve`] with a time limit of its own for heads.
+pub(super) async fn serve_within(
+    listener: TcpListener,
+    router: Router,
+    head_time_limit: Duration,
+    shutdown: CancellationToken,
+) {
     let open = GracefulShutdown::new();
     // Ends what is left when the drain takes too long, and when this future is dropped.
     let abort = CancellationToken::new();
@@ -61,7 +71,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             next = next => next,
         };
         let Some(stream) = usable(accepted).await else { continue };
-        let connection = Connection { stream, router: router.clone(), open: open.watcher() };
+        let connection = Connection { stream, router: router.clone(), head_time_limit, open: open.watcher() };
         let aborted = abort.clone();
         tokio::spawn(async move {
             aborted.run_until_cancelled(connection.run()).await;
@@ -90,12 +100,13 @@ async fn usable(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStr
 struct Connection {
     stream: (TcpStream, SocketAddr),
     router: Router,
+    head_time_limit: Duration,
     open: Watcher,
 }
 
 impl Connection {
     async fn run(self) {
-        let Self { stream: (stream, peer), router, open } = self;
+        let Self { stream: (stream, peer), router, head_time_limit, open } = self;
         // Without it small answers wait for the client's acknowledgement; failing is harmless.
         let _ = stream.set_nodelay(true);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -105,7 +116,7 @@ impl Connection {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME_LIMIT)
+            .header_read_timeout(head_time_limit)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = open.watch(connection).await {

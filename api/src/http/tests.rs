@@ -32,7 +32,7 @@ use super::{
     problem::Problem,
     query::{ListQuery, NoFilter},
     request_id::RequestId,
-    serve::serve,
+    serve::serve_within,
     server::{assemble_within, complete, usage_batch_limit},
 };
 use crate::access::{Allowed, CreateCustomer, ListCustomers};
@@ -126,10 +126,10 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        Self::start_within(PATIENT).await
+        Self::start_within(PATIENT, PATIENT).await
     }
 
-    async fn start_within(time_limit: Duration) -> Self {
+    async fn start_within(time_limit: Duration, head_time_limit: Duration) -> Self {
         // An error means that another test installed it first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let realm = Realm { issuer: "auth".to_owned(), audience: "api".to_owned() };
@@ -146,7 +146,7 @@ impl Running {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let shutdown = CancellationToken::new();
         let router = assemble_within(complete(routes(&shop)), time_limit);
-        let server = tokio::spawn(serve(listener, router, shutdown.clone()));
+        let server = tokio::spawn(serve_within(listener, router, head_time_limit, shutdown.clone()));
         let _at_the_end = shutdown.clone().drop_guard();
         Self { url, signer, shop, shutdown, server, http: Client::new(), _at_the_end }
     }
@@ -352,7 +352,7 @@ async fn what_breaks_inside_stays_inside() {
 
 #[tokio::test]
 async fn a_request_that_hangs_is_ended() {
-    let running = Running::start_within(Duration::from_millis(50)).await;
+    let running = Running::start_within(Duration::from_millis(50), PATIENT).await;
     let response = send(running.request(Method::GET, "/door")).await;
     assert!(response.headers().contains_key("retry-after"));
     problem(response, 503, "time_limit").await;
@@ -431,6 +431,25 @@ async fn a_broken_head_is_refused_and_the_server_lives_on() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("closed by the server");
         assert!(answer.starts_with("HTTP/1.1 400"), "{head:?}: {answer}");
+    }
+    assert_eq!(send(running.request(Method::GET, "/whoami")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn whoever_sends_a_byte_now_and_then_is_not_waited_for() {
+    let soon = Duration::from_millis(100);
+    let running = Running::start_within(soon, soon).await;
+    let address = running.url.trim_start_matches("http://").to_owned();
+    let head = "POST /v1/customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let token = running.token("customers:write");
+    // A head that never ends; one that has not begun; a body of which the rest never comes.
+    let body = format!("{head}authorization: Bearer {token}\r\ncontent-length: 100\r\n\r\n{{");
+    for (sent, answered) in [(head, ""), ("", ""), (&*body, "HTTP/1.1 503")] {
+        let mut stream = TcpStream::connect(&address).await.expect("a connection");
+        stream.write_all(sent.as_bytes()).await.expect("written");
+        let mut answer = String::new();
+        let _reset_is_fine = tokio::time::timeout(PATIENT, stream.read_to_string(&mut answer)).await.expect("hung up");
+        assert!(answer.starts_with(answered), "{sent:?}: {answer}");
     }
     assert_eq!(send(running.request(Method::GET, "/whoami")).await.status(), 200);
 }

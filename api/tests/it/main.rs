@@ -1,6 +1,7 @@
 //! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
 
 mod access;
+mod attacks;
 mod bad_input;
 mod balances;
 mod billing;

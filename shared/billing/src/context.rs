@@ -1,6 +1,6 @@
 //! What use cases work with, and how they commit.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use gateways::{mail::SmtpMailer, payment::PaymentGateways, webhook::WebhookSender};
 use queue::{NewJob, QueueClient};
@@ -76,7 +76,8 @@ impl Billing {
         if let Some(request_id) = &self.request_id {
             unit.caused_by(request_id);
         }
-        for tenant in unit.event_tenants() {
+        let tenants: BTreeSet<&String> = unit.announced().iter().map(|announced| &announced.tenant).collect();
+        for tenant in tenants {
             follow_up.push(NewJob::of(&DispatchEvents { tenant: tenant.clone() })?.after(DISPATCH_AFTER));
         }
         for tenant in unit.audit_tenants() {

@@ -23,16 +23,16 @@ struct Announced {
 }
 
 impl Cache {
-    /// Listens until shutdown. Objects are told by the prefixes of their ids (`pln_`); others are nobody's.
-    pub async fn follow(&self, prefixes: &[&str], shutdown: CancellationToken) {
+    /// Listens until shutdown, and says of every object that it has changed; `keeps` answers whether it may be in the cache.
+    pub async fn follow(&self, keeps: impl Fn(Key<'_>) -> bool, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            shutdown.run_until_cancelled(self.listen(prefixes)).await;
+            shutdown.run_until_cancelled(self.listen(&keeps)).await;
             shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
         }
     }
 
     /// Listens until the connection ends.
-    async fn listen(&self, prefixes: &[&str]) {
+    async fn listen(&self, keeps: &impl Fn(Key<'_>) -> bool) {
         let messages = match self.queue.listen(&format!("{CHANNELS}*")).await {
             Ok(messages) => messages,
             Err(error) => return tracing::debug!(%error, "events cannot be heard; entries live to their end"),
@@ -41,16 +41,17 @@ impl Cache {
         self.here().clear();
         let mut messages = std::pin::pin!(messages);
         while let Some(message) = messages.next().await {
-            self.heed(prefixes, &message).await;
+            self.heed(keeps, &message).await;
         }
         tracing::debug!("the connection that events are heard on has ended");
     }
 
-    async fn heed(&self, prefixes: &[&str], Message { channel, payload }: &Message) {
+    async fn heed(&self, keeps: &impl Fn(Key<'_>) -> bool, Message { channel, payload }: &Message) {
         let Some(tenant) = channel.strip_prefix(CHANNELS) else { return };
         let Ok(Announced { subject, revision }) = serde_json::from_str(payload) else { return };
-        if prefixes.iter().any(|prefix| subject.starts_with(prefix)) {
-            self.outdate(Key { tenant, id: &subject }, revision).await;
+        let key = Key { tenant, id: &subject };
+        if keeps(key) {
+            self.outdate(key, revision).await;
         }
     }
 }

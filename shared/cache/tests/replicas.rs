@@ -25,7 +25,7 @@ async fn replica(redis: &Redis, lives: Lives) -> Replica {
     let cache = Cache::beside(&queue, lives);
     let shutdown = CancellationToken::new();
     let (following, token) = (cache.clone(), shutdown.clone());
-    tokio::spawn(async move { following.follow(&["pln_"], token).await });
+    tokio::spawn(async move { following.follow(|key| key.id.starts_with("pln_"), token).await });
     Replica { cache, queue, _listening: shutdown.drop_guard() }
 }
 

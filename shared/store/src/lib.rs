@@ -96,7 +96,7 @@ pub use subscriptions::SubscriptionRecord;
 pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
 pub use test_clocks::{TestClock, UnderWay};
-pub use unit_of_work::UnitOfWork;
+pub use unit_of_work::{Announced, UnitOfWork};
 pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
 pub use usage_passes::{UsagePass, UsagePassEntry};
 pub use users::User;

@@ -32,8 +32,18 @@ pub struct UnitOfWork {
     deletes: Vec<(&'static str, Document)>,
     numbered: Vec<Numbered>,
     expected: Option<NextNumber>,
-    event_tenants: Vec<String>,
+    announced: Vec<Announced>,
     audit_tenants: Vec<String>,
+}
+
+/// An object that an event is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    pub tenant: String,
+    /// Its id.
+    pub subject: String,
+    /// Its revision after the change.
+    pub revision: i64,
 }
 
 /// A document that gets its number at commit.
@@ -104,9 +114,8 @@ impl UnitOfWork {
     /// # Errors
     /// `Corrupt` when it cannot be written as BSON.
     pub fn record_event(&mut self, event: &Event) -> Result<(), StoreError> {
-        if !self.event_tenants.contains(&event.tenant) {
-            self.event_tenants.push(event.tenant.clone());
-        }
+        let Event { tenant, subject, revision, .. } = event;
+        self.announced.push(Announced { tenant: tenant.clone(), subject: subject.clone(), revision: *revision });
         self.insert(event)
     }
 
@@ -154,10 +163,10 @@ impl UnitOfWork {
         }
     }
 
-    /// The tenants whose events this unit records: their dispatch is the follow-up of the commit.
+    /// The objects whose changes this unit announces: dispatching the events is the follow-up of the commit.
     #[must_use]
-    pub fn event_tenants(&self) -> &[String] {
-        &self.event_tenants
+    pub fn announced(&self) -> &[Announced] {
+        &self.announced
     }
 
     /// The tenants whose audit entries this unit records: sealing them is the follow-up of the commit.
