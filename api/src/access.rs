@@ -173,6 +173,8 @@ actions! {
     RetryDeadLetters: "operations:write", ADMINS;
     DiscardDeadLetters: "operations:write", ADMINS;
     ListOperations: "operations:read", ADMINS;
+    GetTenant: "tenant:read", STAFF;
+    UpdateTenant: "tenant:write", ADMINS;
     ListEvents: "events:read", STAFF;
     GetEvent: "events:read", STAFF;
     ListAuditEntries: "audit:read", ADMINS;

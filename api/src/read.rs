@@ -4,7 +4,8 @@
 //! nothing but its own.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use store::{ListFilter, PageRequest};
+use serde::{Serialize, de::DeserializeOwned};
+use store::{ListFilter, PageRequest, Revised};
 
 use crate::{
     access::{Action, Allowed},
@@ -42,6 +43,18 @@ pub(crate) async fn find<R: Reached>(
     (object, id): (&str, &str),
 ) -> Result<R, Problem> {
     let found: Option<R> = gateway.app.billing.store.find(&caller.tenant, id).await?;
+    found.filter(|found| reaches(caller, found)).ok_or_else(|| Problem::not_found(object))
+}
+
+/// [`find`] for a kind of object that is kept in the cache.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) async fn find_cached<R>(gateway: &Gateway, caller: &Caller, (object, id): (&str, &str)) -> Result<R, Problem>
+where
+    R: Reached + Revised + Serialize + DeserializeOwned,
+{
+    let found: Option<R> = cached::find(gateway, &caller.tenant, id).await?;
     found.filter(|found| reaches(caller, found)).ok_or_else(|| Problem::not_found(object))
 }
 

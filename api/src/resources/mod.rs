@@ -26,6 +26,7 @@ mod queues;
 mod simulations;
 mod subscriptions;
 mod tax_rates;
+mod tenant;
 mod test_clocks;
 mod usage_events;
 mod wallets;
@@ -60,6 +61,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(operations::routes())
         .merge(webhook_endpoints::routes())
         .merge(webhook_deliveries::routes())
+        .merge(tenant::routes())
         .merge(events::routes())
         .merge(audit_entries::routes())
 }

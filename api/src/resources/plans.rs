@@ -174,10 +174,10 @@ async fn get_plan(
     Path(id): Path<String>,
     StrictQuery(query): StrictQuery<PlanQuery>,
 ) -> Result<(ETag, Json<Plan>), Problem> {
-    let mut record: PlanRecord = read::find(&gateway, &caller, ("plan", &id)).await?;
+    let mut record: PlanRecord = read::find_cached(&gateway, &caller, ("plan", &id)).await?;
     if let Some(version) = query.version.filter(|version| *version != record.version) {
         let id = plan_version_id(&record.id, version);
-        let PlanVersion { plan, .. } = read::find(&gateway, &caller, ("version of the plan", &id)).await?;
+        let PlanVersion { plan, .. } = read::find_cached(&gateway, &caller, ("version of the plan", &id)).await?;
         record = PlanRecord { version, plan, ..record };
     }
     let livemode = read::livemode(&gateway, &caller.tenant).await?;

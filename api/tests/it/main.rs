@@ -19,6 +19,7 @@ mod lists;
 mod plans;
 mod queues;
 mod records;
+mod replicas;
 mod sign_in;
 mod simulations;
 mod subscription_actions;

@@ -35,6 +35,9 @@ async fn events_are_found_by_type_by_object_and_by_time() {
     let id = event["id"].as_str().expect("an id");
     assert_eq!(&client.get(&format!("/v1/events/{id}")).await.ok(), event);
 
+    let created = event["created"].as_str().expect("an instant");
+    let since = types(&client, &format!("/v1/events?created[gte]={created}")).await;
+    assert!(since.contains(&"subscription.created".to_owned()) && !since.contains(&"tenant.created".to_owned()));
     client.get("/v1/events?type=customer.exploded").await.problem(400, "invalid_query");
     let bob = platform.client("bob").await;
     bob.get(&format!("/v1/events/{id}")).await.problem(404, "not_found");

@@ -70,6 +70,7 @@ pub(crate) fn writes(customer: &str) -> Vec<Write> {
         post("/v1/invoices/{id}/mark_uncollectible", json!({}), ""),
         post("/v1/invoices/{id}/finalize", json!({}), ""),
         post("/v1/credit_notes", json!({ "invoice": "inv_none", "all": true, "reason": "r" }), "lines"),
+        patch("/v1/tenant", json!({ "name": "Acme" }), "name"),
         post("/v1/queues/{name}/pause", json!({ "reason": "r" }), "reason"),
         post("/v1/queues/{name}/resume", json!({ "job": "charge" }), "job"),
         post("/v1/queues/{name}/limits", json!({ "key": "smtp", "concurrency": 1 }), "concurrency"),

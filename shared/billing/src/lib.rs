@@ -117,7 +117,7 @@ pub use tenant_time::TenantTime;
 pub use upcoming_invoice::{PriceUsage, UpcomingInvoice, upcoming_invoice, usage_so_far};
 pub use update_customer::{CustomerPatch, update_customer};
 pub use update_plan::{PlanPatch, PlanSpecPatch, deprecate_plan, update_plan};
-pub use update_tenant::{TenantChange, update_tenant};
+pub use update_tenant::{TenantPatch, update_tenant};
 pub use verify_audit::{AuditVerification, BrokenLink, Damage, verify_audit};
 pub use void_invoice::void_invoice;
 pub use webhooks::{

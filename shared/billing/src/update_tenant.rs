@@ -4,35 +4,40 @@ use domain::DunningPolicy;
 use serde_json::{Value, json};
 use store::{Brand, Store, Tenant, UnitOfWork};
 
-use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact, create_subscription::find_plan};
+use crate::{
+    Actor, BillingError, Change, EventType, Patch, Target, TenantTime, actor::Fact, create_subscription::find_plan,
+};
 
-/// What to change, already parsed; what is absent stays.
+/// What changes of a tenant, already parsed; what is absent stays.
 #[derive(Clone, Debug, Default)]
-pub struct TenantChange {
+pub struct TenantPatch {
     pub name: Option<String>,
-    /// `pln_...` or a key; `Some(None)` takes the setting away.
-    pub default_plan: Option<Option<String>>,
+    /// `pln_...` or a key.
+    pub default_plan: Patch<String>,
     pub dunning: Option<DunningPolicy>,
     pub brand: Option<Brand>,
 }
 
-/// Decides a change of the settings that the tenant has at the moment.
+/// Decides a change of the actor's tenant.
 ///
 /// # Errors
-/// `Rule` for an unknown plan; store errors.
+/// `Stale`; `Rule` for an unknown plan; store errors.
 pub async fn update_tenant(
     store: &Store,
     actor: &Actor,
     time: &TenantTime,
-    (mut tenant, change): (Tenant, TenantChange),
+    (target, patch): (&Target, TenantPatch),
 ) -> Result<Change<Tenant>, BillingError> {
-    let TenantChange { name, default_plan, dunning, brand } = change;
-    if let Some(Some(plan)) = &default_plan {
+    let missing = || BillingError::not_found("tenant", &target.id);
+    let mut tenant: Tenant = store.find(&actor.tenant, &target.id).await?.ok_or_else(missing)?;
+    target.check(tenant.revision)?;
+    let TenantPatch { name, default_plan, dunning, brand } = patch;
+    if let Patch::Set(plan) = &default_plan {
         check_plan(store, &actor.tenant, plan).await?;
     }
     let before = settings(&tenant);
     tenant.name = name.unwrap_or(tenant.name);
-    tenant.default_plan = default_plan.unwrap_or(tenant.default_plan);
+    default_plan.apply(&mut tenant.default_plan);
     tenant.dunning = dunning.unwrap_or(tenant.dunning);
     tenant.brand = brand.unwrap_or(tenant.brand);
     let mut unit = UnitOfWork::default();
