@@ -11,7 +11,8 @@ use store::{
 };
 
 use crate::{
-    Billing, BillingError, chunk_stage,
+    Billing, BillingError,
+    chunk_stage::{self, Course},
     context::retry_conflicts,
     measure_usage::{Wanted, measure_usage},
 };
@@ -29,17 +30,20 @@ pub async fn calculate_usage(billing: &Billing, (tenant, chunk): (&str, &str), p
 }
 
 async fn freeze_pass(billing: &Billing, id: (&str, &str), pass: i32) -> Result<(), BillingError> {
-    let Some(mut chunk) = chunk_stage::load(billing, id, ChunkState::Planned).await? else { return Ok(()) };
+    let Some((mut chunk, course)) = chunk_stage::load(billing, id, ChunkState::Planned).await? else { return Ok(()) };
     if chunk.pass != pass {
         return Ok(());
+    }
+    if course == Course::WindDown {
+        return chunk_stage::advance(billing, chunk, ChunkState::Invoiced, UnitOfWork::default()).await;
     }
     if chunk.pass == 1 {
         let scope = (chunk.tenant.as_str(), chunk.customers.as_slice());
         chunk.subscriptions = billing.store.count_due(scope, chunk.as_of).await?;
     }
-    let due = load_due(billing, &chunk).await?;
+    let due = load_due(billing, &mut chunk).await?;
     if due.is_empty() {
-        return billing.commit(chunk_stage::advance(chunk, ChunkState::Invoiced, UnitOfWork::default())?).await;
+        return chunk_stage::advance(billing, chunk, ChunkState::Invoiced, UnitOfWork::default()).await;
     }
     let mut frozen = UsagePass {
         id: usage_pass_id(&chunk.id, pass),
@@ -55,13 +59,18 @@ async fn freeze_pass(billing: &Billing, id: (&str, &str), pass: i32) -> Result<(
     }
     let mut unit = UnitOfWork::default();
     unit.insert(&frozen)?;
-    billing.commit(chunk_stage::advance(chunk, ChunkState::Usage, unit)?).await
+    chunk_stage::advance(billing, chunk, ChunkState::Usage, unit).await
 }
 
-async fn load_due(billing: &Billing, chunk: &Chunk) -> Result<Vec<SubscriptionRecord>, BillingError> {
+/// What is due of a chunk; what cannot be read fails by itself.
+async fn load_due(billing: &Billing, chunk: &mut Chunk) -> Result<Vec<SubscriptionRecord>, BillingError> {
     let failed: Vec<String> = chunk.failed.iter().map(|item| item.subscription.clone()).collect();
     let scope = (chunk.tenant.as_str(), chunk.customers.as_slice());
-    Ok(billing.store.subscriptions_due(scope, chunk.as_of, &failed, PASS_LIMIT).await?)
+    let due = billing.store.subscriptions_due(scope, chunk.as_of, &failed, PASS_LIMIT).await?;
+    for (subscription, detail) in due.damaged {
+        chunk.failed.push(FailedItem { subscription, code: "damaged".to_owned(), detail });
+    }
+    Ok(due.records)
 }
 
 /// Measures the usage of every window that ends at a due boundary, all at once. What cannot be measured is failed by itself.
@@ -70,12 +79,12 @@ async fn measure(
     chunk: &Chunk,
     due: &[SubscriptionRecord],
 ) -> Result<Vec<Result<UsagePassEntry, FailedItem>>, BillingError> {
-    let customers: Vec<Customer> = billing.store.find_all(&chunk.tenant, &chunk.customers).await?;
+    let customers: Vec<Customer> = billing.store.find_sound(&chunk.tenant, &chunk.customers).await?;
     let zones: BTreeMap<&str, &Zone> =
         customers.iter().map(|customer| (customer.id.as_str(), &customer.timezone)).collect();
     let plan_ids: BTreeSet<&str> = due.iter().map(|record| record.subscription.plan()).collect();
     let plan_ids: Vec<String> = plan_ids.into_iter().map(ToOwned::to_owned).collect();
-    let plans: Vec<PlanVersion> = billing.store.find_all(&chunk.tenant, &plan_ids).await?;
+    let plans: Vec<PlanVersion> = billing.store.find_sound(&chunk.tenant, &plan_ids).await?;
     let plans: BTreeMap<&str, &Plan> = plans.iter().map(|version| (version.id.as_str(), &version.plan)).collect();
 
     // A subscription whose customer or plan is missing uses nothing here, and fails where it is billed.

@@ -20,7 +20,7 @@ use crate::{
     Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
     actor::Fact,
     ask_gateway::{Answer, Asking},
-    chunk_stage,
+    chunk_stage::{self, Course},
     context::retry_conflicts,
     finalize_invoice::finalize_if_due,
     jobs::CollectPayment,
@@ -63,17 +63,31 @@ async fn collect_step(
     (tenant, id): (&str, &str),
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
-    let Some(mut chunk) = chunk_stage::load(billing, (tenant, id), ChunkState::Invoiced).await? else {
-        return Ok(Progress::Done);
-    };
+    let loaded = chunk_stage::load(billing, (tenant, id), ChunkState::Invoiced).await?;
+    let Some((mut chunk, course)) = loaded else { return Ok(Progress::Done) };
     let invoices = billing.store.uncollected_of_chunk(tenant, id, STEP_LIMIT).await?;
     if invoices.is_empty() {
         chunk.counts = billing.store.count_chunk(tenant, id).await?;
-        billing.commit(chunk_stage::advance(chunk, ChunkState::Collected, UnitOfWork::default())?).await?;
+        chunk_stage::advance(billing, chunk, ChunkState::Collected, UnitOfWork::default()).await?;
         return Ok(Progress::Done);
     }
-    collect(billing, invoices, Carrier::Chunk, wall).await?;
+    match course {
+        Course::Onward => collect(billing, invoices, Carrier::Chunk, wall).await.map(drop)?,
+        Course::WindDown => release(billing, invoices, wall).await?,
+    }
     Ok(Progress::More)
+}
+
+/// Lets the invoices of a run that was cancelled be collected outside it.
+async fn release(billing: &Billing, invoices: Vec<Invoice>, wall: Timestamp) -> Result<(), BillingError> {
+    let (mut unit, mut follow_up) = (UnitOfWork::default(), Vec::new());
+    for mut invoice in invoices {
+        invoice.due = Due::at(wall);
+        unit.replace(&mut invoice)?;
+        let (tenant, invoice) = (invoice.tenant, invoice.id);
+        follow_up.push(NewJob::of(&CollectPayment::Invoice { tenant, invoice })?);
+    }
+    billing.commit(Change { result: (), unit, follow_up }).await
 }
 
 /// Collects an invoice that goes on alone; a draft whose grace period is over is finalised first. `Progress::More` means that the outcome is still unknown: try again later.

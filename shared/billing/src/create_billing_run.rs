@@ -1,9 +1,10 @@
 //! Creates a billing run; the workers do the rest.
 
+use domain::RunState;
 use jiff::Timestamp;
 use queue::NewJob;
 use serde_json::json;
-use store::{BillingRun, Due, RunState, UnitOfWork};
+use store::{BillingRun, Due, UnitOfWork};
 
 use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact, jobs::TriggerBillingCycle};
 
@@ -37,6 +38,10 @@ pub fn create_billing_run(
         created: time.wall,
         as_of,
         state: RunState::Planning,
+        planned: false,
+        retries: 0,
+        wake_after: None,
+        error: None,
         finished_at: None,
         due: Due::at(time.wall),
     };

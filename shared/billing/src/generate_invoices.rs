@@ -9,16 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Billable, Metered, Money, Occasion};
 use jiff::Timestamp;
-use serde_json::json;
 use store::{
     Chunk, ChunkState, FailedItem, PlanVersion, StoreError, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry,
     usage_pass_id,
 };
 
 use crate::{
-    Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
-    actor::Fact,
-    chunk_stage,
+    Actor, Billing, BillingError, Change, Progress, TenantTime,
+    chunk_stage::{self, Course},
     context::retry_conflicts,
     issue_invoice::{Issue, Source, issue_invoice},
     purse::{Purse, load_purses},
@@ -73,14 +71,14 @@ async fn bill_pass(billing: &Billing, id: (&str, &str), pass: i32, wall: Timesta
     let mut loaded = load(billing, &chunk, &frozen.entries, wall).await?;
     let decided = decide(&chunk, &mut loaded, &frozen.entries)?;
     let unit = count(&mut chunk, decided);
-    billing.commit(close_pass(chunk, unit, wall)?).await
+    close_pass(billing, chunk, unit).await
 }
 
 /// Bills what comes first in a pass, by itself, and takes it out of the pass; closes the pass when nothing is left.
 async fn bill_first(billing: &Billing, id: (&str, &str), pass: i32, wall: Timestamp) -> Result<Progress, BillingError> {
     let Some((chunk, mut rest)) = load_pass(billing, id, pass).await? else { return Ok(Progress::Done) };
     if rest.entries.is_empty() {
-        billing.commit(close_pass(chunk, UnitOfWork::default(), wall)?).await?;
+        close_pass(billing, chunk, UnitOfWork::default()).await?;
         return Ok(Progress::Done);
     }
     let entry = rest.entries.remove(0);
@@ -102,17 +100,21 @@ async fn bill_first(billing: &Billing, id: (&str, &str), pass: i32, wall: Timest
     Ok(Progress::More)
 }
 
-/// The chunk and its frozen pass, unless somebody has billed it already.
+/// The chunk and its frozen pass, unless somebody has billed it already or nothing is to be billed any more.
 async fn load_pass(
     billing: &Billing,
     (tenant, chunk): (&str, &str),
     pass: i32,
 ) -> Result<Option<(Chunk, UsagePass)>, BillingError> {
-    let Some(chunk) = chunk_stage::load(billing, (tenant, chunk), ChunkState::Usage).await? else { return Ok(None) };
-    if chunk.pass != pass {
+    let loaded = chunk_stage::load(billing, (tenant, chunk), ChunkState::Usage).await?;
+    let Some((chunk, course)) = loaded.filter(|(chunk, _)| chunk.pass == pass) else { return Ok(None) };
+    let id = usage_pass_id(&chunk.id, pass);
+    if course == Course::WindDown {
+        let mut unit = UnitOfWork::default();
+        unit.delete::<UsagePass>(&id);
+        chunk_stage::advance(billing, chunk, ChunkState::Invoiced, unit).await?;
         return Ok(None);
     }
-    let id = usage_pass_id(&chunk.id, pass);
     match billing.store.find::<UsagePass>(tenant, &id).await? {
         Some(frozen) => Ok(Some((chunk, frozen))),
         // It was billed, and deleted, between the two reads.
@@ -234,12 +236,8 @@ fn shrink_pass((mut chunk, mut rest): (Chunk, UsagePass), decided: Decided) -> R
 }
 
 /// Ends the pass in the unit that bills it: the chunk is planned again, for its next pass.
-fn close_pass(mut chunk: Chunk, mut unit: UnitOfWork, wall: Timestamp) -> Result<Change<()>, BillingError> {
+async fn close_pass(billing: &Billing, mut chunk: Chunk, mut unit: UnitOfWork) -> Result<(), BillingError> {
     unit.delete::<UsagePass>(&usage_pass_id(&chunk.id, chunk.pass));
-    let data = json!({
-        "billing_run": chunk.run, "pass": chunk.pass, "invoiced": chunk.counts.invoiced, "failed": chunk.failed.len() });
-    let fact = Fact { name: EventType::ChunkBilled, subject: &chunk.id, revision: chunk.revision + 1, data };
-    Actor::system(&chunk.tenant).record(&mut unit, wall, fact)?;
     chunk.pass += 1;
-    chunk_stage::advance(chunk, ChunkState::Planned, unit)
+    chunk_stage::advance(billing, chunk, ChunkState::Planned, unit).await
 }

@@ -9,10 +9,14 @@ use futures::{StreamExt, stream};
 use gateways::mail::MailError;
 use jiff::Timestamp;
 use queue::NewJob;
-use store::{ChunkState, Notification, NotificationState, UnitOfWork};
+use store::{ChunkState, Notification, NotificationState};
 
 use crate::{
-    Billing, BillingError, Progress, chunk_stage, context::retry_conflicts, jobs::SendNotification, mails::Sources,
+    Billing, BillingError, Progress,
+    chunk_stage::{self, Course},
+    context::retry_conflicts,
+    jobs::SendNotification,
+    mails::Sources,
 };
 
 /// Mails of one step of a chunk.
@@ -37,16 +41,21 @@ pub async fn send_chunk_notifications(
 }
 
 async fn chunk_step(billing: &Billing, (tenant, id): (&str, &str), wall: Timestamp) -> Result<Progress, BillingError> {
-    let Some(mut chunk) = chunk_stage::load(billing, (tenant, id), ChunkState::Collected).await? else {
-        return Ok(Progress::Done);
-    };
+    let loaded = chunk_stage::load(billing, (tenant, id), ChunkState::Collected).await?;
+    let Some((mut chunk, course)) = loaded else { return Ok(Progress::Done) };
     let notifications = billing.store.unsent_of_chunk(tenant, id, STEP_LIMIT).await?;
     if notifications.is_empty() {
         chunk.counts = billing.store.count_chunk(tenant, id).await?;
-        billing.commit(chunk_stage::advance(chunk, ChunkState::Notified, UnitOfWork::default())?).await?;
+        chunk_stage::finish(billing, chunk, wall).await?;
         return Ok(Progress::Done);
     }
-    send_step(billing, tenant, &notifications, wall).await?;
+    match course {
+        Course::Onward => send_step(billing, tenant, &notifications, wall).await?,
+        Course::WindDown => {
+            let ids: Vec<String> = notifications.into_iter().map(|notification| notification.id).collect();
+            go_alone(billing, (tenant, ids), wall).await?;
+        }
+    }
     Ok(Progress::More)
 }
 
@@ -91,9 +100,13 @@ async fn send_batch(
     if refused.is_empty() {
         return Ok(());
     }
-    billing.store.notifications_go_alone(tenant, &refused, wall).await?;
+    go_alone(billing, (tenant, refused), wall).await
+}
+
+async fn go_alone(billing: &Billing, (tenant, ids): (&str, Vec<String>), wall: Timestamp) -> Result<(), BillingError> {
+    billing.store.notifications_go_alone(tenant, &ids, wall).await?;
     let job = |notification| NewJob::of(&SendNotification::Notification { tenant: tenant.to_owned(), notification });
-    billing.hint(refused.into_iter().map(job).collect::<Result<_, _>>()?).await;
+    billing.hint(ids.into_iter().map(job).collect::<Result<_, _>>()?).await;
     Ok(())
 }
 

@@ -121,14 +121,17 @@ async fn sweep_all<R: Record>(
     }
 }
 
-/// A chunk's job depends on how far it is.
+/// A chunk's job depends on how far it is; those of a paused run have none.
 async fn sweep_chunks(billing: &Billing, until: Timestamp, sweep: &mut Sweep) -> Result<(), BillingError> {
     let mut last: Option<DueRef> = None;
     loop {
         let page = billing.store.due::<Chunk>(until, last.as_ref(), PAGE).await?;
         let Some(end) = page.last().cloned() else { return Ok(()) };
         let ids: Vec<String> = page.into_iter().map(|due| due.id).collect();
-        let chunks = billing.store.chunk_summaries(&ids).await?;
+        let mut chunks = billing.store.chunk_summaries(&ids).await?;
+        let runs: BTreeSet<String> = chunks.iter().map(|chunk| chunk.run.clone()).collect();
+        let paused = billing.store.paused_runs(&Vec::from_iter(runs)).await?;
+        chunks.retain(|chunk| !paused.contains(&chunk.run));
         let job = |chunk: &store::ChunkSummary| {
             chunk_stage::next_job(&chunk.tenant, &chunk.id, chunk.state, chunk.pass).transpose()
         };

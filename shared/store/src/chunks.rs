@@ -12,6 +12,9 @@ use crate::{
     Due, Invoice, Notification, NotificationState, Store, StoreError, billing_runs::RunAmount, instant, record::record,
 };
 
+/// The database's word for all of them.
+const NO_LIMIT: i64 = 0;
+
 /// A part of a run. Due (by the wall) until it is notified.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Chunk {
@@ -37,6 +40,9 @@ pub struct Chunk {
     pub skipped: i64,
     /// What could not be billed; left out of later passes.
     pub failed: Vec<FailedItem>,
+    /// How often its run was asked to retry what failed, when this chunk last did.
+    #[serde(default)]
+    pub retried: i32,
     pub counts: ChunkCounts,
     #[serde(flatten)]
     pub due: Due,
@@ -49,6 +55,7 @@ pub struct ChunkSummary {
     #[serde(rename = "_id")]
     pub id: String,
     pub tenant: String,
+    pub run: String,
     pub state: ChunkState,
     pub pass: i32,
     pub subscriptions: i64,
@@ -74,7 +81,7 @@ pub enum ChunkState {
 }
 
 /// A subscription that could not be billed, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedItem {
     pub subscription: String,
     pub code: String,
@@ -113,7 +120,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn chunks_of_run(&self, tenant: &str, run: &str) -> Result<Vec<ChunkSummary>, StoreError> {
-        self.summaries(doc! { "tenant": tenant, "run": run }).await
+        self.summaries(doc! { "tenant": tenant, "run": run }, NO_LIMIT).await
     }
 
     /// These chunks, in order of their ids; for the sweep, which serves all tenants.
@@ -121,7 +128,37 @@ impl Store {
     /// # Errors
     /// `Unavailable` or `Corrupt`.
     pub async fn chunk_summaries(&self, ids: &[String]) -> Result<Vec<ChunkSummary>, StoreError> {
-        self.summaries(doc! { "_id": { "$in": ids } }).await
+        self.summaries(doc! { "_id": { "$in": ids } }, NO_LIMIT).await
+    }
+
+    /// Chunks of a run that are not done, in order, after one of them.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn open_chunks(
+        &self,
+        (tenant, run): (&str, &str),
+        (after, limit): (&str, i64),
+    ) -> Result<Vec<ChunkSummary>, StoreError> {
+        let open = doc! { "$in": ["planned", "usage", "invoiced", "collected"] };
+        let filter = doc! { "tenant": tenant, "run": run, "state": open, "_id": { "$gt": after } };
+        self.summaries(filter, limit).await
+    }
+
+    /// Chunks of a run that are done, have failures, and were asked to retry them less than `retries` times.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn chunks_to_retry(
+        &self,
+        (tenant, run): (&str, &str),
+        (retries, limit): (i32, i64),
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let filter = doc! {
+            "tenant": tenant, "run": run, "state": "notified", "failed.0": { "$exists": true },
+            "retried": { "$lt": retries },
+        };
+        Ok(self.collection::<Chunk>().find(filter).limit(limit).await?.try_collect().await?)
     }
 
     /// The customer after whom planning of a run goes on: the last one of its last chunk.
@@ -134,16 +171,10 @@ impl Store {
         Ok(last.and_then(|chunk| chunk.customers.last().cloned()))
     }
 
-    async fn summaries(&self, filter: bson::Document) -> Result<Vec<ChunkSummary>, StoreError> {
-        Ok(self
-            .collection::<Chunk>()
-            .clone_with_type()
-            .find(filter)
-            .projection(doc! { "customers": 0 })
-            .sort(doc! { "_id": 1 })
-            .await?
-            .try_collect()
-            .await?)
+    async fn summaries(&self, filter: bson::Document, limit: i64) -> Result<Vec<ChunkSummary>, StoreError> {
+        let chunks = self.collection::<Chunk>().clone_with_type();
+        let found = chunks.find(filter).projection(doc! { "customers": 0 }).sort(doc! { "_id": 1 }).limit(limit);
+        Ok(found.await?.try_collect().await?)
     }
 
     /// Counts a chunk's invoices and sent notifications.

@@ -83,6 +83,22 @@ impl Store {
         Ok(self.collection::<R>().find_one(doc! { "_id": id, "tenant": tenant }).await?)
     }
 
+    /// Loads many objects of a tenant as [`Store::find_all`] does, and leaves out those that no longer decode: for work on many
+    /// that one damaged document must not stop.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn find_sound<R: Record>(&self, tenant: &str, ids: &[String]) -> Result<Vec<R>, StoreError> {
+        use futures::TryStreamExt;
+        let documents = self.collection::<R>().clone_with_type::<bson::Document>();
+        let mut found = documents.find(doc! { "_id": { "$in": ids }, "tenant": tenant }).await?;
+        let mut sound = Vec::new();
+        while let Some(document) = found.try_next().await? {
+            sound.extend(bson::deserialize_from_document(document).ok());
+        }
+        Ok(sound)
+    }
+
     /// Loads many objects of a tenant in one round trip, in no particular order; missing ones are left out.
     ///
     /// # Errors

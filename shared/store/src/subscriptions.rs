@@ -33,6 +33,14 @@ pub struct SubscriptionRecord {
 }
 record!(SubscriptionRecord, "subscriptions", revised);
 
+/// What is due of some customers.
+#[derive(Debug, Default)]
+pub struct DueSubscriptions {
+    pub records: Vec<SubscriptionRecord>,
+    /// Ids of those that no longer decode, and why.
+    pub damaged: Vec<(String, String)>,
+}
+
 impl Store {
     /// Customers of a tenant with something due by `until`, in id order, after `after`; at most `limit`.
     ///
@@ -82,25 +90,28 @@ impl Store {
     /// Subscriptions of these customers that are due by `until`, oldest boundary first, leaving out `except`.
     ///
     /// # Errors
-    /// `Unavailable` or `Corrupt`.
+    /// `Unavailable`; what no longer decodes is reported by itself.
     pub async fn subscriptions_due(
         &self,
         (tenant, customers): (&str, &[String]),
         until: Timestamp,
         except: &[String],
         limit: i64,
-    ) -> Result<Vec<SubscriptionRecord>, StoreError> {
+    ) -> Result<DueSubscriptions, StoreError> {
         let filter = doc! {
             "tenant": tenant, "customer": { "$in": customers }, "due_at": { "$lte": until }, "_id": { "$nin": except },
         };
-        Ok(self
-            .collection::<SubscriptionRecord>()
-            .find(filter)
-            .sort(doc! { "due_at": 1, "_id": 1 })
-            .limit(limit)
-            .await?
-            .try_collect()
-            .await?)
+        let documents = self.collection::<SubscriptionRecord>().clone_with_type::<bson::Document>();
+        let mut found = documents.find(filter).sort(doc! { "due_at": 1, "_id": 1 }).limit(limit).await?;
+        let mut due = DueSubscriptions::default();
+        while let Some(document) = found.try_next().await? {
+            let id = document.get_str("_id").unwrap_or_default().to_owned();
+            match bson::deserialize_from_document(document) {
+                Ok(record) => due.records.push(record),
+                Err(error) => due.damaged.push((id, error.to_string())),
+            }
+        }
+        Ok(due)
     }
 
     /// Subscriptions of a customer that are not cancelled.

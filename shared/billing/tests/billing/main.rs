@@ -18,5 +18,6 @@ mod payments;
 mod pipeline;
 mod runs;
 mod servers;
+mod steering;
 mod webhooks;
 mod world;

@@ -1,8 +1,9 @@
 //! Does what the workers do, one job at a time, so that a test decides what is repeated and what runs at once.
 
 use billing::{BillingError, Progress};
+use domain::RunState;
 use jiff::{SignedDuration, Timestamp};
-use store::{BillingRun, ChunkState, ChunkSummary, Invoice, Notification, RunState, RunTotals};
+use store::{BillingRun, ChunkState, ChunkSummary, Invoice, Notification, RunTotals};
 
 use crate::world::{TENANT, WALL, World};
 

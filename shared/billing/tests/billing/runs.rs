@@ -118,7 +118,7 @@ async fn of_two_subscriptions_to_one_meter_one_is_refused(world: &World) {
 async fn a_run_is_planned_by_chunks(world: &World) {
     world.set_up().await;
     world.subscriber("000", ("base", "pm_sandbox_ok"), "2026-07-10T00:00:00Z").await;
-    multiply(world, 205).await;
+    world.multiply(205).await;
     world.run("run_1").await;
     let plan = || billing::plan_billing_run(&world.billing, (TENANT, "run_1"), WALL);
     let (one, other) = join(plan(), plan()).await;
@@ -133,21 +133,4 @@ async fn a_run_is_planned_by_chunks(world: &World) {
     let filter = ListFilter::default().field("billing_run", Some("run_1".to_owned()));
     let page = world.billing.store.list::<Invoice>(TENANT, filter, &request).await.unwrap().unwrap();
     assert_eq!(page.data.len(), 205);
-}
-
-/// Copies the subscriber `000` until there are `count`.
-async fn multiply(world: &World, count: usize) {
-    for (collection, prefix) in [("customers", "cus"), ("subscriptions", "sub")] {
-        let documents = world.database.collection::<bson::Document>(collection);
-        let first = documents.find_one(bson::doc! { "_id": format!("{prefix}_000") }).await.unwrap().unwrap();
-        let copy = |index: usize| {
-            let mut copy = first.clone();
-            copy.insert("_id", format!("{prefix}_{index:03}"));
-            if collection == "subscriptions" {
-                copy.insert("customer", format!("cus_{index:03}"));
-            }
-            copy
-        };
-        documents.insert_many((1..count).map(copy)).await.unwrap();
-    }
 }

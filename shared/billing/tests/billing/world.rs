@@ -157,4 +157,21 @@ impl World {
         let change = billing::create_billing_run(&actor(), &self.time().await, new).unwrap();
         self.billing.commit(change).await.unwrap()
     }
+
+    /// Copies `cus_000` and `sub_000` until there are `count` of each.
+    pub(crate) async fn multiply(&self, count: usize) {
+        for (collection, prefix) in [("customers", "cus"), ("subscriptions", "sub")] {
+            let documents = self.database.collection::<bson::Document>(collection);
+            let first = documents.find_one(bson::doc! { "_id": format!("{prefix}_000") }).await.unwrap().unwrap();
+            let copy = |index: usize| {
+                let mut copy = first.clone();
+                copy.insert("_id", format!("{prefix}_{index:03}"));
+                if collection == "subscriptions" {
+                    copy.insert("customer", format!("cus_{index:03}"));
+                }
+                copy
+            };
+            documents.insert_many((1..count).map(copy)).await.unwrap();
+        }
+    }
 }

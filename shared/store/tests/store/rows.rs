@@ -123,7 +123,7 @@ async fn due_is_read_on_its_clock(store: &Store) {
     let scope = ["cus_1", "cus_2", "cus_4"].map(ToOwned::to_owned);
     assert_eq!(store.count_due((TENANT, &scope), due).await.unwrap(), 3);
     let except = ["sub_2".to_owned()];
-    let left = store.subscriptions_due((TENANT, &scope), due, &except, 10).await.unwrap();
+    let left = store.subscriptions_due((TENANT, &scope), due, &except, 10).await.unwrap().records;
     assert_eq!(left.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["sub_1", "sub_3"]);
 }
 
