@@ -152,6 +152,11 @@ actions! {
     CreateBillingRun: "billing_runs:write", MONEY;
     ListBillingRuns: "billing_runs:read", STAFF;
     GetBillingRun: "billing_runs:read", STAFF;
+    ListBillingRunItems: "billing_runs:read", STAFF;
+    PauseBillingRun: "billing_runs:write", MONEY;
+    ResumeBillingRun: "billing_runs:write", MONEY;
+    CancelBillingRun: "billing_runs:write", MONEY;
+    RetryFailedOfBillingRun: "billing_runs:write", MONEY;
 
     // Operations
     CreateTestClock: "test_clocks:write", ADMINS;

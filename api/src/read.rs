@@ -58,6 +58,16 @@ where
     found.filter(|found| reaches(caller, found)).ok_or_else(|| Problem::not_found(object))
 }
 
+/// The part of a list that a client wants, as the store is asked for it.
+pub(crate) fn page_request(page: &Page) -> PageRequest {
+    let (starting_after, ending_before) = match page.cursor() {
+        Cursor::Newest => (None, None),
+        Cursor::After(id) => (Some(id.clone()), None),
+        Cursor::Before(id) => (None, Some(id.clone())),
+    };
+    PageRequest { limit: page.limit().into(), starting_after, ending_before }
+}
+
 /// Loads a page of the objects that the caller reaches.
 ///
 /// # Errors
@@ -68,17 +78,11 @@ pub(crate) async fn page<R: Reached>(
     page: &Page,
     filter: ListFilter,
 ) -> Result<store::Page<R>, Problem> {
-    let mut request = PageRequest { limit: page.limit().into(), starting_after: None, ending_before: None };
+    let request = page_request(page);
     let cursor = match page.cursor() {
         Cursor::Newest => "",
-        Cursor::After(id) => {
-            request.starting_after = Some(id.clone());
-            "starting_after"
-        }
-        Cursor::Before(id) => {
-            request.ending_before = Some(id.clone());
-            "ending_before"
-        }
+        Cursor::After(_) => "starting_after",
+        Cursor::Before(_) => "ending_before",
     };
     let Created { from, until } = page.created();
     let Some(filter) = within_reach::<R>(caller, filter.created(from, until)) else {

@@ -7,6 +7,7 @@ mod jobs;
 mod operator;
 mod queues;
 mod roles;
+mod runs;
 mod simulate;
 mod terminal;
 
@@ -56,6 +57,8 @@ enum Command {
     Jobs(jobs::JobsArgs),
     /// Shows, groups, edits, retries and discards dead letters. Needs Redis alone.
     Dlq(dlq::DlqArgs),
+    /// Shows, follows, starts and steers a tenant's billing runs.
+    Runs(runs::RunsArgs),
     /// Prints the OpenAPI document.
     Openapi,
     /// Prints the invoices of a scenario, a story in JSON, without any server.
@@ -92,6 +95,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Queues(args) => queues::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
+        Command::Runs(args) => runs::run(args).await,
         Command::Openapi => {
             println!("{}", api::openapi_json()?);
             Ok(())

@@ -1,9 +1,10 @@
-//! How queues, jobs and dead letters are shown: the same fields in the API's answers and in the terminal's `--json`.
+//! How billing runs, queues, jobs and dead letters are shown: the same fields in the API's answers and in the terminal's `--json`.
 //!
 //! Owns names, units and what is hidden. Where the values come from, and who may see them, is decided by those who show.
 //!
 //! **Invariant:** a field that may hold a secret is never shown; see [`payload`].
 
+mod billing_run;
 mod dead_letter;
 mod job;
 pub mod payload;
@@ -11,6 +12,7 @@ mod queue;
 
 use jiff::Timestamp;
 
+pub use billing_run::{BillingRun, BillingRunAmount, BillingRunError, BillingRunTotals, Watched};
 pub use dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterState};
 pub use job::{FailedAttempt, Held, Job, JobState, LimitShare};
 pub use queue::{Limit, LimitRate, Milliseconds, Minute, PausedJob, PausedQueue, Queue, QueueDetail, Rates, Worker};

@@ -5,6 +5,7 @@ mod attacks;
 mod bad_input;
 mod balances;
 mod billing;
+mod billing_runs;
 mod catalogue;
 mod contract;
 mod credit_notes;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// How often a test looks whether what it waits for has happened.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-const BINARY: &str = env!("CARGO_BIN_EXE_ratchet");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ratchet");
 
 /// A payment that is refused, unless it is not.
 #[derive(Clone, Debug, Serialize, Deserialize)]

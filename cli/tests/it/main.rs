@@ -4,4 +4,5 @@ mod dead_letters;
 mod harness;
 mod jobs;
 mod queues;
+mod runs;
 mod simulate;

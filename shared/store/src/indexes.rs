@@ -35,13 +35,8 @@ fn unique(keys: Document) -> IndexModel {
 
 /// The sweep's index, in the order of its pages: only documents about which something remains to be done are in it.
 fn sweep() -> IndexModel {
-    existing("due_at", doc! { "due_clock": 1, "due_at": 1, "_id": 1 })
-}
-
-/// Only of documents that have a field.
-fn existing(field: &str, keys: Document) -> IndexModel {
-    let options = IndexOptions::builder().partial_filter_expression(doc! { field: { "$exists": true } }).build();
-    IndexModel::builder().keys(keys).options(options).build()
+    let options = IndexOptions::builder().partial_filter_expression(doc! { "due_at": { "$exists": true } }).build();
+    IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1, "_id": 1 }).options(options).build()
 }
 
 /// Newest first, for clients.
@@ -88,6 +83,7 @@ impl Store {
             sweep(),
             list(),
             index(doc! { "tenant": 1, "chunk": 1, "status": 1 }),
+            index(doc! { "tenant": 1, "billing_run": 1, "created": -1, "_id": -1 }),
             index(doc! { "tenant": 1, "customer": 1, "created": -1 }),
             index(doc! { "tenant": 1, "subscription": 1, "created": -1 }),
             index(doc! { "tenant": 1, "number": 1 }),
@@ -96,7 +92,7 @@ impl Store {
         self.ensure::<LedgerEntry>([
             index(doc! { "tenant": 1, "_id": 1 }),
             index(doc! { "tenant": 1, "customer": 1 }),
-            existing("invoice", doc! { "tenant": 1, "invoice": 1 }),
+            index(doc! { "tenant": 1, "invoice": 1 }),
         ])
         .await?;
         self.ensure::<PaymentAttempt>([list(), index(doc! { "tenant": 1, "invoice": 1 })]).await?;

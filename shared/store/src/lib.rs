@@ -39,6 +39,7 @@ mod payment_attempts;
 mod plans;
 mod quantity;
 mod record;
+mod run_items;
 mod schedules;
 mod secret_text;
 mod settings;
@@ -90,6 +91,7 @@ pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind,
 pub use payment_attempts::{AttemptFailure, AttemptState, PaymentAttempt};
 pub use plans::{PlanRecord, PlanVersion};
 pub use record::{Record, Revised};
+pub use run_items::ItemState;
 pub use schedules::{Schedule, Tick};
 pub use secret_text::SecretText;
 pub use subscriptions::{DueSubscriptions, SubscriptionRecord};

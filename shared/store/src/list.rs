@@ -32,7 +32,7 @@ pub struct Page<R> {
 /// Which rows of a list are wanted: equality on named fields, and when they were created, within what whoever asks may see.
 #[derive(Clone, Debug, Default)]
 pub struct ListFilter {
-    wanted: Document,
+    pub(crate) wanted: Document,
     /// Whoever asks sees no other rows, whatever is wanted, and no cursor among them.
     seen: Document,
 }
