@@ -88,6 +88,7 @@ impl Installation {
             email: "bob@example.com".to_owned(),
             currency: "usd".parse().expect("a currency"),
             timezone: "UTC".parse().expect("a zone"),
+            locale: domain::Locale::default(),
             tax_rates: Vec::new(),
             tax_rounding: domain::TaxRounding::default(),
             payment_method: None,
