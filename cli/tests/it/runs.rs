@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Command};
 
 use app::{App, AppConfig, Shutdown};
-use billing::{Actor, NewBillingRun, NewCustomer, NewSubscription, NewTenant, TenantTime};
+use billing::{Actor, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant, TenantTime};
 use clap::Parser;
 use serde_json::{Value, json};
 use services::{Mongo, Redis};
@@ -80,12 +80,14 @@ impl Installation {
         let clock = billing::create_test_clock(&billing.store, &actor, wall, clock).await.expect("decided");
         billing.commit(clock).await.expect("committed");
         let time = self.time().await;
-        let plan = ("pln_1".to_owned(), serde_json::from_str(PLAN).expect("a plan"));
+        let plan = serde_json::from_str(PLAN).expect("a plan");
+        let plan = NewPlan { id: "pln_1".to_owned(), plan, metadata: BTreeMap::new() };
         let plan = billing::create_plan(&billing.store, &actor, &time, plan).await.expect("decided");
         billing.commit(plan).await.expect("committed");
         let customer = NewCustomer {
             name: "Bob".to_owned(),
             email: "bob@example.com".to_owned(),
+            address: None,
             currency: "usd".parse().expect("a currency"),
             timezone: "UTC".parse().expect("a zone"),
             locale: domain::Locale::default(),
