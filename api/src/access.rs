@@ -129,6 +129,7 @@ actions! {
     FinalizeInvoice: "invoices:write", MONEY;
     VoidInvoice: "invoices:write", MONEY;
     MarkInvoiceUncollectible: "invoices:write", MONEY;
+    PayInvoice: "payments:write", MONEY;
     CreateCreditNote: "invoices:write", MONEY;
     ListCreditNotes: "invoices:read", EVERYONE;
     GetCreditNote: "invoices:read", EVERYONE;

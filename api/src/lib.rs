@@ -9,6 +9,7 @@ mod acts;
 pub mod auth;
 mod auth_service;
 mod cached;
+mod charge;
 mod config;
 mod door;
 mod forward;

@@ -152,6 +152,26 @@ impl<A: Action> Writer<A> {
         }
     }
 
+    /// The id of the request, for what it causes.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.as_str()
+    }
+
+    /// Claims the key of a payment, if there is one; it may name the attempt that it was bound to.
+    ///
+    /// # Errors
+    /// As for [`Writer::run`].
+    pub(crate) async fn claim_charge(
+        &self,
+        gateway: &Gateway,
+        body_hash: BodyHash,
+    ) -> Result<Option<store::IdempotencyKey>, Problem> {
+        match self.claim(gateway, body_hash).await? {
+            Standing::Ours(claim) => Ok(claim),
+            Standing::Answered(_) => Err(Problem::conflict("idempotency_key_reused", "the key has another answer")),
+        }
+    }
+
     async fn answer<W: Write>(&self, gateway: &Gateway, body_hash: BodyHash, write: &W) -> Result<Response, Problem> {
         let claim = match self.claim(gateway, body_hash).await? {
             Standing::Answered(reply) => return Ok(replay(reply)),
@@ -239,7 +259,7 @@ impl<A: Action> Writer<A> {
         Ok((etag, json(W::STATUS, reply.body)).into_response())
     }
 
-    fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         Actor {
             tenant: self.caller.tenant.clone(),
             id: self.caller.id.clone(),

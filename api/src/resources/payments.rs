@@ -7,7 +7,7 @@ use axum::{
 use domain::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{AttemptState, ListFilter, PaymentAttempt};
+use store::{AttemptGateway, AttemptState, ListFilter, PaymentAttempt};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -32,6 +32,8 @@ const URL: &str = "/v1/payments";
 enum PaymentStatus {
     /// The outcome is not known yet.
     Pending,
+    /// Its customer has to confirm it.
+    RequiresAction,
     /// The payment gateway has charged.
     Succeeded,
     /// Nothing was charged.
@@ -55,11 +57,18 @@ struct Payment {
     amount_minor: i64,
     #[schema(value_type = String, example = "usd")]
     currency: Currency,
-    /// The token that is charged.
+    /// Who moves the money: the tenant's gateway (`online`), or its sender by itself (`manual`).
+    #[schema(value_type = String, example = "online")]
+    gateway: AttemptGateway,
+    /// The token that is charged, or the reference of what was recorded.
     payment_method: String,
     status: PaymentStatus,
     /// The payment gateway's id of it.
     gateway_payment: Option<String>,
+    /// Where its customer confirms it.
+    action_url: Option<String>,
+    /// The part of it that went to the customer's balance, since the invoice did not need it.
+    overpaid_minor: i64,
     /// Why it was declined.
     failure_code: Option<String>,
     failure_message: Option<String>,
@@ -82,6 +91,7 @@ impl PaymentStatus {
     fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::RequiresAction => "requires_action",
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
         }
@@ -92,6 +102,7 @@ impl From<AttemptState> for PaymentStatus {
     fn from(state: AttemptState) -> Self {
         match state {
             AttemptState::Pending => Self::Pending,
+            AttemptState::RequiresAction => Self::RequiresAction,
             AttemptState::Succeeded => Self::Succeeded,
             AttemptState::Failed => Self::Failed,
         }
@@ -111,9 +122,12 @@ impl Payment {
             attempt: attempt.number,
             amount_minor: attempt.amount.minor(),
             currency: attempt.amount.currency(),
+            gateway: attempt.gateway,
             payment_method: attempt.payment_method,
             status: attempt.state.into(),
             gateway_payment: attempt.gateway_payment,
+            action_url: attempt.action_url,
+            overpaid_minor: attempt.overpaid_minor,
             failure_code,
             failure_message: attempt.failure.map(|failure| failure.message),
             settled_at: attempt.settled_at,

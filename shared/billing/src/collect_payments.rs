@@ -1,31 +1,29 @@
 //! Collects invoices: stores the attempts, calls the gateway with bounded concurrency, settles the outcomes in bulk.
 //!
-//! **Invariant:** the attempt is stored, with the exact request, before the gateway hears of it; its id is the gateway's
-//! idempotency key for ever.
+//! What goes on alone is also brought to the end of its dunning here, step by step, whenever its time has come.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
+use domain::{Decline, InvoiceStatus};
 use futures::{StreamExt, stream};
+use gateways::payment::ChargeOutcome;
 use jiff::Timestamp;
 use queue::NewJob;
 use serde_json::json;
-use store::{
-    AttemptState, ChunkState, Customer, Due, Invoice, PaymentAttempt, StoreError, UnitOfWork, payment_attempt_id,
-};
+use store::{AttemptState, ChunkState, Due, DunningWait, Invoice, PaymentAttempt, UnitOfWork};
 
 use crate::{
-    Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
+    Actor, Billing, BillingError, EventType, Progress, TenantTime,
     actor::Fact,
     ask_gateway::{Answer, Asking},
     chunk_stage::{self, Course},
     context::retry_conflicts,
+    dunning::end_dunning,
     finalize_invoice::finalize_if_due,
     jobs::CollectPayment,
+    open_attempts::{Open, open_attempts},
     payment_gateway::TenantGateway,
-    settle_payment::{Carrier, Settlement, settle},
+    settle_payment::{Carrier, Settlement, Settler},
 };
 
 /// Invoices of one step of a chunk's collection.
@@ -38,13 +36,6 @@ const SETTLE_BATCH: usize = 2 * GATEWAY_CONCURRENCY;
 const STEP_TIME: Duration = Duration::from_secs(30);
 /// When an invoice whose outcome is unknown is tried again alone.
 const ALONE_AFTER: Duration = Duration::from_secs(2);
-
-/// An invoice with the attempt whose outcome is to be learnt.
-#[derive(Clone)]
-struct Open {
-    invoice: Invoice,
-    attempt: PaymentAttempt,
-}
 
 /// Collects up to 200 invoices of a chunk; hands the chunk on when none is left.
 ///
@@ -107,16 +98,83 @@ pub async fn collect_invoice(
     Ok(progress)
 }
 
+/// What remains to be done about an invoice that goes on alone.
+enum Next {
+    Nothing,
+    /// To be charged, or to be asked what became of it.
+    Collect,
+    /// Its customer has not confirmed in time.
+    GiveUp(Box<PaymentAttempt>),
+    /// It was tried for the last time.
+    EndDunning,
+}
+
 async fn collect_alone(
     billing: &Billing,
     (tenant, id): (&str, &str),
     wall: Timestamp,
 ) -> Result<Progress, BillingError> {
-    let Some(invoice) = billing.store.uncollected(tenant, id).await? else { return Ok(Progress::Done) };
-    collect(billing, vec![invoice], Carrier::Alone, wall).await
+    let Some(invoice) = billing.store.find::<Invoice>(tenant, id).await? else { return Ok(Progress::Done) };
+    let time = TenantTime::read(&billing.store, tenant, wall).await?;
+    match next(billing, &invoice, &time).await? {
+        Next::Nothing => Ok(Progress::Done),
+        Next::Collect => collect(billing, vec![invoice], Carrier::Alone, wall).await,
+        Next::GiveUp(attempt) => give_up(billing, Open { invoice, attempt: *attempt }, &time).await,
+        Next::EndDunning => end_dunning(billing, &invoice, &time).await.map(|()| Progress::Done),
+    }
 }
 
-async fn collect(
+async fn next(billing: &Billing, invoice: &Invoice, time: &TenantTime) -> Result<Next, BillingError> {
+    let has_come = time.has_come(&invoice.due);
+    if let Some(id) = &invoice.open_attempt {
+        let attempt: Option<PaymentAttempt> = billing.store.find(&invoice.tenant, id).await?;
+        return Ok(match attempt.filter(|attempt| attempt.state == AttemptState::RequiresAction) {
+            None => Next::Collect,
+            Some(attempt) if has_come => Next::GiveUp(Box::new(attempt)),
+            Some(_) => Next::Nothing,
+        });
+    }
+    if invoice.status != InvoiceStatus::Open || !invoice.collectible {
+        return Ok(Next::Nothing);
+    }
+    Ok(match invoice.dunning.map(|dunning| dunning.waits_for) {
+        None if invoice.attempts == 0 => Next::Collect,
+        Some(DunningWait::Retry) if has_come => Next::Collect,
+        Some(DunningWait::PaymentMethod | DunningWait::End) if has_come => Next::EndDunning,
+        _ => Next::Nothing,
+    })
+}
+
+/// Makes sure that a payment which its customer has not confirmed never takes money, and settles what the gateway says.
+async fn give_up(billing: &Billing, open: Open, time: &TenantTime) -> Result<Progress, BillingError> {
+    let gateway = TenantGateway::load(billing, &open.invoice.tenant).await?;
+    let answer = match &open.attempt.gateway_payment {
+        Some(payment) => gateway.gateway.give_up(payment).await,
+        None => Ok(unconfirmed()),
+    };
+    match answer {
+        Ok(outcome) => {
+            let settled = settle_batch(billing, vec![(open, Answer::Known(outcome))], Carrier::Alone, time);
+            settled.await.map(|()| Progress::Done)
+        }
+        Err(error) => {
+            tracing::warn!(attempt = open.attempt.id, %error, "a payment could not be given up");
+            Ok(Progress::More)
+        }
+    }
+}
+
+fn unconfirmed() -> ChargeOutcome {
+    let decline = Decline { code: "authentication_required".to_owned(), ..Decline::default() };
+    let message = "The payment was not confirmed in time.".to_owned();
+    ChargeOutcome::Declined { payment_id: None, decline, message }
+}
+
+/// Collects invoices of one tenant: opens their attempts or resumes them, asks the gateway, settles what it says.
+///
+/// # Errors
+/// Store errors.
+pub(crate) async fn collect(
     billing: &Billing,
     invoices: Vec<Invoice>,
     carrier: Carrier,
@@ -157,73 +215,6 @@ async fn collect(
     Ok(progress)
 }
 
-/// Stores an attempt for every invoice that has none open, in one transaction; loads the others.
-async fn open_attempts(
-    billing: &Billing,
-    invoices: Vec<Invoice>,
-    time: &TenantTime,
-) -> Result<Vec<Open>, BillingError> {
-    let Some(tenant) = invoices.first().map(|invoice| invoice.tenant.clone()) else { return Ok(Vec::new()) };
-    let (resumed, fresh): (Vec<_>, Vec<_>) = invoices.into_iter().partition(|invoice| invoice.open_attempt.is_some());
-    let mut open = load_attempts(billing, &tenant, resumed).await?;
-    let customer_ids: Vec<String> = fresh.iter().map(|invoice| invoice.customer.clone()).collect();
-    let customers: Vec<Customer> = billing.store.find_all(&tenant, &customer_ids).await?;
-    let tokens: BTreeMap<&str, &str> = customers
-        .iter()
-        .filter_map(|customer| Some((customer.id.as_str(), customer.payment_method.as_deref()?)))
-        .collect();
-    let mut unit = UnitOfWork::default();
-    for mut invoice in fresh {
-        let Some(token) = tokens.get(invoice.customer.as_str()) else {
-            // Its payment method is gone since it was issued: it stays open, and nobody waits for it.
-            invoice.collectible = false;
-            invoice.due = Due::never();
-            unit.replace(&mut invoice)?;
-            continue;
-        };
-        let attempt = new_attempt(&invoice, token, time);
-        invoice.attempts = attempt.number;
-        invoice.open_attempt = Some(attempt.id.clone());
-        unit.replace(&mut invoice)?;
-        unit.insert(&attempt)?;
-        open.push(Open { invoice, attempt });
-    }
-    billing.commit(Change { result: open, unit, follow_up: Vec::new() }).await
-}
-
-async fn load_attempts(billing: &Billing, tenant: &str, invoices: Vec<Invoice>) -> Result<Vec<Open>, BillingError> {
-    let ids: Vec<String> = invoices.iter().filter_map(|invoice| invoice.open_attempt.clone()).collect();
-    let attempts: Vec<PaymentAttempt> = billing.store.find_all(tenant, &ids).await?;
-    let mut attempts: BTreeMap<String, PaymentAttempt> =
-        attempts.into_iter().map(|attempt| (attempt.invoice.clone(), attempt)).collect();
-    let open = |invoice: Invoice| match attempts.remove(&invoice.id) {
-        Some(attempt) => Ok(Open { invoice, attempt }),
-        // They are written in one transaction.
-        None => Err(StoreError::Corrupt(format!("the open attempt of {} does not exist", invoice.id)).into()),
-    };
-    invoices.into_iter().map(open).collect()
-}
-
-fn new_attempt(invoice: &Invoice, token: &str, time: &TenantTime) -> PaymentAttempt {
-    let number = invoice.attempts + 1;
-    PaymentAttempt {
-        id: payment_attempt_id(&invoice.id, number),
-        tenant: invoice.tenant.clone(),
-        revision: 1,
-        created: time.wall,
-        invoice: invoice.id.clone(),
-        customer: invoice.customer.clone(),
-        number,
-        amount: invoice.amount_open(),
-        payment_method: token.to_owned(),
-        state: AttemptState::Pending,
-        first_sent_at: time.wall,
-        gateway_payment: None,
-        failure: None,
-        settled_at: None,
-    }
-}
-
 async fn ask(asking: &Asking<'_>, open: Open) -> Result<(Open, Answer), BillingError> {
     let answer = asking.ask(&open.attempt).await?;
     Ok((open, answer))
@@ -235,21 +226,19 @@ async fn settle_batch(
     carrier: Carrier,
     time: &TenantTime,
 ) -> Result<(), BillingError> {
-    let mut unit = UnitOfWork::default();
-    let mut follow_up = Vec::new();
+    let Some(tenant) = batch.first().map(|(open, _)| open.invoice.tenant.clone()) else { return Ok(()) };
+    let mut settler = Settler::open(&billing.store, Actor::system(&tenant), time, carrier).await?;
     for (Open { invoice, attempt }, answer) in batch {
         match answer {
-            Answer::Known(outcome) => {
-                let settlement = Settlement { invoice, attempt, outcome, carrier };
-                follow_up.extend(settle(&mut unit, settlement, time)?);
-            }
+            Answer::Known(outcome) => drop(settler.settle(Settlement { invoice, attempt, outcome }).await?),
             Answer::Unknown(error) => {
                 tracing::warn!(attempt = attempt.id, %error, "the outcome of a payment is unknown");
-                follow_up.extend(go_alone(&mut unit, invoice, carrier, time)?);
+                let job = go_alone(&mut settler.unit, invoice, carrier, time)?;
+                settler.follow_up.extend(job);
             }
         }
     }
-    billing.commit(Change { result: (), unit, follow_up }).await
+    billing.commit(settler.close(())?).await
 }
 
 /// Lets an invoice of a chunk go on alone; one that is alone already is retried by its own job.

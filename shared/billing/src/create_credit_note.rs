@@ -15,6 +15,7 @@ use crate::{
     jobs::CollectPayment,
     ledger::{Source, book, parties},
     purse::{Cause, balance_overflow, set_balance},
+    standing::Standings,
 };
 
 /// Notes on one invoice: each of them is looked at for every further one.
@@ -66,7 +67,11 @@ pub async fn create_credit_note(
     };
     let mut unit = UnitOfWork::default();
     credit_balance(store, &mut unit, (actor, time), &record).await?;
-    let follow_up = count_on(&mut unit, &mut invoice, (actor, time), &record)?;
+    let had_failed = invoice.dunning.is_some();
+    let mut follow_up = Vec::from_iter(count_on(&mut unit, &mut invoice, (actor, time), &record)?);
+    let mut standings = Standings::new(store, time);
+    standings.recovered(&invoice, had_failed && invoice.dunning.is_none()).await?;
+    follow_up.extend(standings.close(&mut unit, actor)?);
     unit.expect_number(number);
     unit.insert_credit_note(&record)?;
     let data = json!({
@@ -75,7 +80,7 @@ pub async fn create_credit_note(
     });
     let fact = Fact { name: EventType::CreditNoteCreated, subject: &record.id, revision: record.revision, data };
     actor.record(&mut unit, time.wall, fact)?;
-    Ok(Change { result: record, unit, follow_up: follow_up.into_iter().collect() })
+    Ok(Change { result: record, unit, follow_up })
 }
 
 /// An invoice that can be credited, and what its earlier notes credit.
@@ -133,6 +138,7 @@ fn count_on(
         move_to(invoice, InvoiceStatus::Paid)?;
         invoice.paid_at = Some(time.now);
         invoice.due = Due::never();
+        invoice.dunning = None;
     }
     unit.replace(invoice)?;
     if !paid {

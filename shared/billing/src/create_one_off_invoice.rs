@@ -44,6 +44,7 @@ pub async fn create_one_off_invoice(
         revision: None,
         content,
         chunk: None,
+        is_held: false,
     };
     let number = store.next_invoice_number(&actor.tenant).await?;
     unit.expect_number(number);

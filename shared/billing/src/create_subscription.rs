@@ -211,6 +211,6 @@ fn bill_start(
     record.due = time.due(record.subscription.due_at());
     let Some(content) = bill.invoice else { return Ok(None) };
     let source = Source::Subscription(&record.id);
-    let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: None };
+    let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: None, is_held: false };
     Ok(Some(issue_invoice::issue_invoice(unit, actor, time, issue)?))
 }

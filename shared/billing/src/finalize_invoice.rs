@@ -52,7 +52,7 @@ pub(crate) async fn finalize_if_due(
     let draft: Option<Invoice> = billing.store.find(tenant, id).await?;
     let Some(draft) = draft.filter(|invoice| invoice.status == InvoiceStatus::Draft) else { return Ok(()) };
     let time = TenantTime::read(&billing.store, tenant, wall).await?;
-    if draft.due.at.is_none_or(|at| at > time.now) {
+    if !time.has_come(&draft.due) {
         return Ok(());
     }
     let change = finalize_invoice(&billing.store, &Actor::system(tenant), &time, id).await?;

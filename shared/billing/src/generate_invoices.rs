@@ -200,7 +200,8 @@ fn bill_entry(
     record.due = loaded.time.due(record.subscription.due_at());
     if let Some(content) = bill.invoice {
         let (source, boundary) = (Source::Subscription(&record.id), entry.boundary);
-        let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: Some(chunk) };
+        let is_held = record.subscription.is_billed_as_drafts();
+        let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: Some(chunk), is_held };
         match issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue) {
             Ok(invoice) => decided.issued.push(invoice.content.amount_due()),
             Err(error @ BillingError::Rule { .. }) => {

@@ -38,6 +38,8 @@ pub(crate) struct Issue<'a> {
     pub content: InvoiceContent,
     /// The chunk of a run, or none when the invoice goes on alone.
     pub chunk: Option<&'a Chunk>,
+    /// Whether nobody would pay it: it is kept as a draft until somebody finalises it, or it would be paid again.
+    pub is_held: bool,
 }
 
 /// What an invoice bills, by its id.
@@ -59,8 +61,9 @@ pub(crate) fn issue_invoice(
     issue: Issue<'_>,
 ) -> Result<Invoice, BillingError> {
     let mut invoice = draft(&actor.tenant, time, &issue);
-    if let Some(until) = grace_end(issue.customer, &issue.content) {
-        invoice.due = time.due(Some(until));
+    let grace_end = grace_end(issue.customer, &issue.content).filter(|_| !issue.is_held);
+    if issue.is_held || grace_end.is_some() {
+        invoice.due = time.due(grace_end);
         unit.insert(&invoice)?;
         announce(unit, actor, time, (EventType::InvoiceDrafted, &invoice))?;
         return Ok(invoice);
@@ -122,6 +125,8 @@ fn draft(tenant: &str, time: &TenantTime, issue: &Issue<'_>) -> Invoice {
         content: issue.content.clone(),
         credited_by_notes_minor: 0,
         offset_by_notes_minor: 0,
+        paid_minor: 0,
+        dunning: None,
         collectible: false,
         attempts: 0,
         open_attempt: None,

@@ -9,6 +9,7 @@ use crate::{
     actor::Fact,
     invoice_state::{load_at_rest, move_to},
     ledger::{Source, book, parties},
+    standing::Standings,
 };
 
 /// Decides that an invoice is uncollectible.
@@ -22,9 +23,13 @@ pub async fn mark_uncollectible(
     id: &str,
 ) -> Result<Change<Invoice>, BillingError> {
     let invoice = load_at_rest(store, &actor.tenant, id).await?;
+    let had_failed = invoice.dunning.is_some();
     let mut unit = UnitOfWork::default();
     let result = write_off(&mut unit, (actor, time), invoice)?;
-    Ok(Change { result, unit, follow_up: Vec::new() })
+    let mut standings = Standings::new(store, time);
+    standings.recovered(&result, had_failed).await?;
+    let follow_up = standings.close(&mut unit, actor)?;
+    Ok(Change { result, unit, follow_up })
 }
 
 /// Writes off an invoice of which no payment is under way.
@@ -39,6 +44,7 @@ pub(crate) fn write_off(
     let written_off = invoice.amount_open();
     let before = json!({ "status": invoice.status });
     move_to(&mut invoice, InvoiceStatus::Uncollectible)?;
+    invoice.dunning = None;
     invoice.collectible = false;
     invoice.due = Due::never();
     let loss = ledger::written_off(parties(&invoice), written_off.minor());

@@ -127,6 +127,7 @@ impl<'a> SubscriptionDesk<'a> {
             revision: (!at_boundary).then_some(self.loaded.record.revision),
             content,
             chunk: None,
+            is_held: self.loaded.record.subscription.is_billed_as_drafts(),
         };
         let invoice = issue_invoice::issue_invoice(&mut self.unit, self.actor, self.time, issue)?;
         self.follow_up.extend(issue_invoice::follow_up(&invoice)?);

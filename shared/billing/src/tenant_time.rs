@@ -32,6 +32,13 @@ impl TenantTime {
         Ok(Self { wall, now: stored.now, clock: Some(clock), advancing: stored.target.is_some() })
     }
 
+    /// Whether what is due has come, on the clock that it names.
+    #[must_use]
+    pub fn has_come(&self, due: &Due) -> bool {
+        let now = if due.clock.is_some() { self.now } else { self.wall };
+        due.at.is_some_and(|at| at <= now)
+    }
+
     /// Due at a business instant, on this tenant's clock; never without one.
     #[must_use]
     pub fn due(&self, at: Option<Timestamp>) -> Due {

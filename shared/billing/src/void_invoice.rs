@@ -13,6 +13,7 @@ use crate::{
     invoice_state::{load_at_rest, move_to},
     ledger::{self, Source},
     purse::{Payer, give_back},
+    standing::Standings,
 };
 
 /// Decides that an invoice is void.
@@ -29,7 +30,12 @@ pub async fn void_invoice(
 ) -> Result<Change<Invoice>, BillingError> {
     let mut invoice = load_at_rest(store, &actor.tenant, id).await?;
     let before = json!({ "status": invoice.status });
+    if invoice.paid_minor > 0 {
+        let detail = "a part of the invoice is paid; credit it instead";
+        return Err(BillingError::state("partly_paid", detail));
+    }
     move_to(&mut invoice, InvoiceStatus::Void)?;
+    let had_failed = invoice.dunning.take().is_some();
     invoice.collectible = false;
     invoice.due = Due::never();
     let missing = || BillingError::not_found("customer", &invoice.customer);
@@ -51,7 +57,10 @@ pub async fn void_invoice(
     });
     let fact = Fact { name: EventType::InvoiceVoided, subject: &invoice.id, revision: invoice.revision, data };
     actor.record_change(&mut unit, time.wall, (before, fact))?;
-    Ok(Change { result: invoice, unit, follow_up: Vec::new() })
+    let mut standings = Standings::new(store, time);
+    standings.recovered(&invoice, had_failed).await?;
+    let follow_up = standings.close(&mut unit, actor)?;
+    Ok(Change { result: invoice, unit, follow_up })
 }
 
 fn book(

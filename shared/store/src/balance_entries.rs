@@ -46,6 +46,8 @@ pub enum BalanceEntryKind {
     InvoiceIssued,
     /// An invoice was voided: the opposite of what issuing it did.
     InvoiceVoided,
+    /// More was paid than an invoice needed.
+    Overpayment,
     /// A credit note gave what the invoice did not need any more.
     CreditNote,
 }

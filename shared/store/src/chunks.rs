@@ -105,7 +105,7 @@ struct InvoiceGroup {
     count: i64,
     refused: i64,
     minor: i64,
-    offset: i64,
+    collected: i64,
 }
 
 #[derive(Deserialize)]
@@ -193,8 +193,7 @@ impl Store {
                 "count": { "$sum": Bson::Int64(1) },
                 "refused": { "$sum": { "$cond": [refused, Bson::Int64(1), Bson::Int64(0)] } },
                 "minor": { "$sum": "$content.amount_due_minor" },
-                // Credit notes take the place of a payment: what they offset was not collected.
-                "offset": { "$sum": "$offset_by_notes_minor" },
+                "collected": { "$sum": "$paid_minor" },
             } },
         ];
         let groups: Vec<InvoiceGroup> =
@@ -223,7 +222,6 @@ impl ChunkCounts {
     }
 
     fn add(mut self, group: InvoiceGroup) -> Self {
-        let collected = if group.key.paid { group.minor - group.offset } else { 0 };
         self.invoiced += group.count;
         if group.key.paid {
             self.paid += group.count;
@@ -231,7 +229,7 @@ impl ChunkCounts {
             self.payment_failed += group.refused;
         }
         let amount =
-            RunAmount { currency: group.key.currency, invoiced_minor: group.minor, collected_minor: collected };
+            RunAmount { currency: group.key.currency, invoiced_minor: group.minor, collected_minor: group.collected };
         RunAmount::merge(&mut self.amounts, &amount);
         self
     }

@@ -10,6 +10,8 @@ use crate::{Store, StoreError, instant, record::record};
 
 /// A claim whose process died is taken over after this long.
 const CLAIM_EXPIRES_AFTER: Duration = Duration::from_secs(60);
+/// As good as for ever: a thousand years.
+const FOR_EVER: Duration = Duration::from_secs(1_000 * 366 * 24 * 60 * 60);
 /// How long a stored reply is kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -35,6 +37,9 @@ pub struct IdempotencyKey {
     /// Absent while the first request is still running.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<StoredReply>,
+    /// The payment attempt that it made: the answer is what became of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<String>,
     #[serde(with = "instant")]
     pub claimed_at: Timestamp,
     /// TTL index; queries check it themselves as well.
@@ -42,6 +47,22 @@ pub struct IdempotencyKey {
     pub expires_at: Timestamp,
 }
 record!(IdempotencyKey, "idempotency_keys", revised);
+
+impl IdempotencyKey {
+    /// The key of a payment: bound to its attempt, and kept for ever.
+    #[must_use]
+    pub fn bound_to(self, attempt: &str) -> Self {
+        let expires_at = self.claimed_at.checked_add(FOR_EVER).unwrap_or(Timestamp::MAX);
+        Self { charge: Some(attempt.to_owned()), expires_at, ..self }
+    }
+}
+
+/// A payment's key that has been answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Charged<'a> {
+    pub key: &'a str,
+    pub tenant: &'a str,
+}
 
 /// What asking for a key gave.
 #[derive(Clone, Debug)]
@@ -74,6 +95,7 @@ impl Store {
             revision: 1,
             request_hash: request_hash.to_owned(),
             reply: None,
+            charge: None,
             claimed_at: now,
             expires_at: now + KEPT_FOR,
         };
@@ -98,10 +120,28 @@ impl Store {
         if !expired && !abandoned {
             return Ok(stored.reply.map_or(Claim::InFlight, Claim::Replay));
         }
-        let ours = IdempotencyKey { revision: stored.revision + 1, ..fresh };
+        let mut ours = IdempotencyKey { revision: stored.revision + 1, ..fresh };
+        if let Some(attempt) = &stored.charge {
+            ours = ours.bound_to(attempt);
+        }
         let filter = doc! { "_id": &ours.id, "revision": stored.revision };
         let taken_over = keys.replace_one(filter, &ours).await?.matched_count == 1;
         Ok(if taken_over { Claim::Ours(ours) } else { Claim::InFlight })
+    }
+
+    /// Lets a payment's key be asked again at once; whoever does resumes its attempt.
+    ///
+    /// # Errors
+    /// `Unavailable`; the claim then expires by itself.
+    pub async fn charge_answered(&self, charged: &Charged<'_>) -> Result<(), StoreError> {
+        let long_ago = bson::DateTime::from_jiff(Timestamp::UNIX_EPOCH);
+        self.collection::<IdempotencyKey>()
+            .update_one(
+                doc! { "_id": charged.key, "tenant": charged.tenant, "charge": { "$exists": true } },
+                doc! { "$set": { "claimed_at": long_ago } },
+            )
+            .await?;
+        Ok(())
     }
 
     /// Gives a claim back after the request failed without effect, so that the client may try again at once.
@@ -110,7 +150,7 @@ impl Store {
     /// `Unavailable`; the claim then expires by itself.
     pub async fn release_idempotency_key(&self, claim: &IdempotencyKey) -> Result<(), StoreError> {
         self.collection::<IdempotencyKey>()
-            .delete_one(doc! { "_id": &claim.id, "revision": claim.revision, "reply": { "$exists": false } })
+            .delete_one(doc! { "_id": &claim.id, "revision": claim.revision, "reply": { "$exists": false }, "charge": { "$exists": false } })
             .await?;
         Ok(())
     }

@@ -44,6 +44,12 @@ pub struct Invoice {
     /// The part of that which went off the open amount.
     #[serde(default)]
     pub offset_by_notes_minor: i64,
+    /// What payments have paid of it.
+    #[serde(default)]
+    pub paid_minor: i64,
+    /// Present from its first failed payment on, until it is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dunning: Option<InvoiceDunning>,
     /// Whether it is charged to a payment method automatically.
     pub collectible: bool,
     /// Attempts made so far.
@@ -53,19 +59,43 @@ pub struct Invoice {
     pub open_attempt: Option<String>,
     #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
-    /// Present while it has to be collected and no chunk looks after it; for a draft, when it is to be finalised.
+    /// Present while it has to be collected and no chunk looks after it; for a draft, when it is to be finalised; in dunning,
+    /// when the next step is.
     #[serde(flatten)]
     pub due: Due,
 }
 record!(Invoice, "invoices", revised);
+
+/// How far dunning has come with an invoice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceDunning {
+    /// On the tenant's clock.
+    #[serde(with = "instant")]
+    pub first_failed_at: Timestamp,
+    pub waits_for: DunningWait,
+}
+
+/// What dunning waits for; until when is the invoice's `due_at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DunningWait {
+    /// The next attempt.
+    Retry,
+    /// Another payment method, or the last day.
+    PaymentMethod,
+    /// The policy's outcome is to be applied.
+    End,
+    /// Nothing: it is over, and the invoice stays open.
+    Nothing,
+}
 
 impl Invoice {
     /// What is still to be paid; nothing unless it is open.
     #[must_use]
     pub fn amount_open(&self) -> Money {
         let open_minor = match self.status {
-            // Notes never offset more than what is open, so the difference is between zero and the amount due.
-            InvoiceStatus::Open => self.content.amount_due_minor - self.offset_by_notes_minor,
+            // Neither notes nor payments take more than what is open, so the difference is between zero and the amount due.
+            InvoiceStatus::Open => self.content.amount_due_minor - self.offset_by_notes_minor - self.paid_minor,
             _ => 0,
         };
         Money::new(open_minor, self.content.currency)
@@ -118,14 +148,65 @@ impl Store {
             .await?)
     }
 
-    /// An invoice, if it still has to be collected.
+    /// Whether another open invoice of a subscription has a payment that failed.
     ///
     /// # Errors
     /// `Unavailable` or `Corrupt`.
-    pub async fn uncollected(&self, tenant: &str, id: &str) -> Result<Option<Invoice>, StoreError> {
-        let mut filter = uncollected();
-        filter.insert("tenant", tenant);
-        filter.insert("_id", id);
-        Ok(self.collection::<Invoice>().find_one(filter).await?)
+    pub async fn has_failed_invoices(
+        &self,
+        (tenant, subscription): (&str, &str),
+        except: &str,
+    ) -> Result<bool, StoreError> {
+        let filter = doc! {
+            "tenant": tenant, "subscription": subscription, "status": "open", "dunning": { "$exists": true },
+            "_id": { "$ne": except },
+        };
+        Ok(self.collection::<Invoice>().find_one(filter).await?.is_some())
+    }
+
+    /// Open invoices of a customer that wait for a payment method, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn awaiting_payment_method(
+        &self,
+        (tenant, customer): (&str, &str),
+        limit: i64,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let never_collectible = doc! { "attempts": 0, "collectible": false };
+        let filter = doc! {
+            "tenant": tenant, "customer": customer, "status": "open",
+            "$or": [ { "dunning": { "$exists": true } }, never_collectible ],
+        };
+        Ok(self
+            .collection::<Invoice>()
+            .find(filter)
+            .sort(doc! { "created": 1, "_id": 1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
+    }
+
+    /// Drafts of a subscription that wait for somebody to finalise them, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn held_drafts(
+        &self,
+        (tenant, subscription): (&str, &str),
+        limit: i64,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let filter = doc! {
+            "tenant": tenant, "subscription": subscription, "status": "draft", "due_at": { "$exists": false },
+        };
+        Ok(self
+            .collection::<Invoice>()
+            .find(filter)
+            .sort(doc! { "created": 1, "_id": 1 })
+            .limit(limit)
+            .await?
+            .try_collect()
+            .await?)
     }
 }

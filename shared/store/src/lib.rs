@@ -75,20 +75,20 @@ pub use event_deliveries::EventDelivery;
 pub use events::Event;
 pub use gateway_accounts::{GatewayAccount, StoredSecret, gateway_account_id};
 pub use gateway_customers::{GatewayCustomer, GatewayMethod, MAX_GATEWAY_METHODS, gateway_customer_id};
-pub use idempotency_keys::{Claim, IdempotencyKey, StoredReply};
+pub use idempotency_keys::{Charged, Claim, IdempotencyKey, StoredReply};
 pub use ids::{
     balance_entry_id, chunk_id, clock_run_id, default_subscription_id, event_delivery_id, event_id, invoice_id,
     ledger_entry_id, notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id,
     usage_pass_id, webhook_delivery_id,
 };
-pub use invoices::Invoice;
+pub use invoices::{DunningWait, Invoice, InvoiceDunning};
 pub use ledger_entries::LedgerEntry;
 pub use list::{ListFilter, Page, PageRequest};
 pub use messages::Message;
 pub use meters::MeterRecord;
 pub use notifications::{Notification, NotificationState, Recipient};
 pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress};
-pub use payment_attempts::{AttemptFailure, AttemptState, PaymentAttempt};
+pub use payment_attempts::{AttemptFailure, AttemptGateway, AttemptState, PaymentAttempt};
 pub use plans::{PlanRecord, PlanVersion};
 pub use record::{Record, Revised};
 pub use run_items::ItemState;

@@ -23,7 +23,8 @@ pub struct PaymentAttempt {
     /// From 1.
     pub number: i32,
     pub amount: Money,
-    /// The token that is charged.
+    pub gateway: AttemptGateway,
+    /// The token that is charged, or the reference of a payment that was recorded.
     pub payment_method: String,
     pub state: AttemptState,
     /// Wall-clock instant of the first call; the gateway may forget the key some time after it.
@@ -32,6 +33,12 @@ pub struct PaymentAttempt {
     /// The gateway's id of the payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_payment: Option<String>,
+    /// Where its customer confirms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action_url: Option<String>,
+    /// The part of it that the invoice did not need, which went to the customer's balance.
+    #[serde(default)]
+    pub overpaid_minor: i64,
     /// Why it was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AttemptFailure>,
@@ -39,6 +46,16 @@ pub struct PaymentAttempt {
     pub settled_at: Option<Timestamp>,
 }
 record!(PaymentAttempt, "payment_attempts", revised);
+
+/// Who moves an attempt's money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptGateway {
+    /// The tenant's gateway, over the wire.
+    Online,
+    /// Its sender, by itself: somebody has recorded that it arrived.
+    Manual,
+}
 
 /// Why an attempt was declined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +80,8 @@ impl PaymentAttempt {
 pub enum AttemptState {
     /// Sent, or about to be; the outcome is not known.
     Pending,
+    /// The customer has to confirm it; no money moved so far.
+    RequiresAction,
     /// The gateway has charged.
     Succeeded,
     /// The gateway has declined, or certainly never executed it.

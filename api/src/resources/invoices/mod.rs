@@ -6,6 +6,7 @@
 mod actions;
 mod explanation;
 mod lines;
+mod pay;
 
 use axum::{
     Json,
@@ -14,7 +15,7 @@ use axum::{
 use domain::{AmountError, Coupon, Currency, InvoiceContent, InvoiceReason, InvoiceStatus, TaxRounding};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
-use store::ListFilter;
+use store::{DunningWait, ListFilter};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -87,6 +88,8 @@ struct Invoice {
     credited_minor: i64,
     #[serde(flatten)]
     paid_by: PaidBy,
+    /// What payments have paid of it.
+    paid_minor: i64,
     /// What had to be paid when it was issued: the total less what wallets and balance paid.
     amount_due_minor: i64,
     #[serde(flatten)]
@@ -184,7 +187,8 @@ impl Invoice {
         let content = invoice.content;
         let lines =
             content.lines.iter().map(|line| InvoiceLine::of(line, content.currency)).collect::<Result<_, _>>()?;
-        let waits = invoice.status == InvoiceStatus::Open && invoice.collectible;
+        let tried_again = invoice.dunning.is_none_or(|dunning| dunning.waits_for == DunningWait::Retry);
+        let waits = invoice.status == InvoiceStatus::Open && invoice.collectible && tried_again;
         let is_draft = invoice.status == InvoiceStatus::Draft;
         Ok(Self {
             id: invoice.id,
@@ -212,6 +216,7 @@ impl Invoice {
             tax_minor: content.tax_minor,
             total_minor: content.total_minor,
             credited_minor: content.credited_minor,
+            paid_minor: invoice.paid_minor,
             amount_due_minor: content.amount_due_minor,
             notes,
             amount_remaining_minor: remaining.minor(),
@@ -244,6 +249,7 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
         .routes(routes!(list_invoices, actions::create_invoice))
         .routes(routes!(get_invoice))
         .merge(actions::routes())
+        .merge(pay::routes())
         .merge(explanation::routes())
 }
 

@@ -111,7 +111,7 @@ fn sources() -> Sources {
         attempts: by_id(doc! {
             "_id": "pay_1", "tenant": "ten_1", "revision": 1_i64, "created": created, "invoice": "inv_1",
             "customer": "cus_1", "number": 1, "amount": { "minor": 39_670_i64, "currency": "usd" },
-            "payment_method": "pm_1", "state": "failed", "first_sent_at": created,
+            "gateway": "online", "payment_method": "pm_1", "state": "failed", "first_sent_at": created,
             "failure": {
                 "decline": { "code": "card_declined", "decline_code": "insufficient_funds" },
                 "message": "Your card has insufficient funds.",
@@ -158,6 +158,8 @@ fn invoice() -> Invoice {
         content: InvoiceContent::of_lines(head, lines).unwrap(),
         credited_by_notes_minor: 0,
         offset_by_notes_minor: 0,
+        paid_minor: 0,
+        dunning: None,
         collectible: true,
         attempts: 0,
         open_attempt: None,

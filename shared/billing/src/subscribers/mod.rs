@@ -7,6 +7,7 @@
 //! with the delivery.
 
 mod default_plan;
+mod new_payment_method;
 mod webhooks;
 
 use store::{Event, Store, Tenant};
@@ -20,17 +21,20 @@ pub(crate) enum Subscriber {
     DefaultPlan,
     /// Delivers events to the tenant's webhook endpoints.
     Webhooks,
+    /// Collects what a customer owes, when it has a new payment method.
+    NewPaymentMethod,
 }
 
 impl Subscriber {
     /// All of them.
-    pub(crate) const ALL: [Self; 2] = [Self::DefaultPlan, Self::Webhooks];
+    pub(crate) const ALL: [Self; 3] = [Self::DefaultPlan, Self::Webhooks, Self::NewPaymentMethod];
 
     /// The name in ids and logs; for ever.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::DefaultPlan => "default_plan",
             Self::Webhooks => "webhooks",
+            Self::NewPaymentMethod => "new_payment_method",
         }
     }
 
@@ -44,6 +48,7 @@ impl Subscriber {
         match self {
             Self::DefaultPlan => event == EventType::CustomerCreated && tenant.default_plan.is_some(),
             Self::Webhooks => tenant.has_webhooks,
+            Self::NewPaymentMethod => event == EventType::CustomerUpdated,
         }
     }
 
@@ -60,6 +65,7 @@ impl Subscriber {
         match self {
             Self::DefaultPlan => default_plan::decide(store, event, time).await,
             Self::Webhooks => webhooks::decide(store, event, time).await,
+            Self::NewPaymentMethod => new_payment_method::decide(store, event, time).await,
         }
     }
 }

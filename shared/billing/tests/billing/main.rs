@@ -7,6 +7,7 @@ mod catching_up;
 mod clocks;
 mod dead_letters;
 mod deliveries;
+mod dunning;
 mod events;
 mod fleet;
 mod isolation;

@@ -130,7 +130,7 @@ impl Gateway {
         self.post("/_sandbox/clock/advance", &format!(r#"{{"seconds":{seconds}}}"#)).await;
     }
 
-    async fn post(&self, path: &str, json: &str) {
+    pub(crate) async fn post(&self, path: &str, json: &str) {
         let request = self.http.post(format!("{}{path}", self.url)).header("content-type", "application/json");
         request.body(json.to_owned()).send().await.unwrap().error_for_status().unwrap();
     }
