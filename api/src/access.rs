@@ -135,6 +135,9 @@ actions! {
     GetCreditNote: "invoices:read", EVERYONE;
     ListPayments: "payments:read", EVERYONE;
     GetPayment: "payments:read", EVERYONE;
+    CreateRefund: "payments:write", MONEY;
+    ListRefunds: "payments:read", EVERYONE;
+    GetRefund: "payments:read", EVERYONE;
 
     // Webhooks
     CreateWebhookEndpoint: "webhooks:write", ADMINS;

@@ -55,6 +55,7 @@ reached! {
     MeterRecord: OwnedBy::Tenant;
     Operation: OwnedBy::Tenant;
     PaymentAttempt: OwnedBy::Customer("customer"), customer;
+    Refund: OwnedBy::Customer("customer"), customer;
     PlanRecord: OwnedBy::Everybody;
     PlanVersion: OwnedBy::Everybody;
     SubscriptionRecord: OwnedBy::Customer("customer"), customer;

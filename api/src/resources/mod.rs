@@ -14,6 +14,7 @@ mod dead_letters;
 mod described;
 mod events;
 pub(crate) mod fields;
+mod gateway_webhooks;
 mod invoices;
 mod jobs;
 mod meters;
@@ -23,6 +24,7 @@ mod payments;
 mod plan_body;
 mod plans;
 mod queues;
+mod refunds;
 mod simulations;
 mod subscriptions;
 mod tax_rates;
@@ -52,6 +54,8 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(invoices::routes())
         .merge(credit_notes::routes())
         .merge(payments::routes())
+        .merge(refunds::routes())
+        .merge(gateway_webhooks::routes())
         .merge(billing_runs::routes())
         .merge(test_clocks::routes())
         .merge(simulations::routes())

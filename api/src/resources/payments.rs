@@ -7,7 +7,7 @@ use axum::{
 use domain::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{AttemptGateway, AttemptState, ListFilter, PaymentAttempt};
+use store::{AttemptGateway, AttemptState, DisputeState, ListFilter, PaymentAttempt};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -69,6 +69,11 @@ struct Payment {
     action_url: Option<String>,
     /// The part of it that went to the customer's balance, since the invoice did not need it.
     overpaid_minor: i64,
+    /// What goes back of it, or is back.
+    refunded_minor: i64,
+    /// Where it stands when the customer's bank has called it back: `needs_response`, `under_review`, `won` or `lost`.
+    #[schema(value_type = Option<String>, example = "needs_response")]
+    dispute: Option<DisputeState>,
     /// Why it was declined.
     failure_code: Option<String>,
     failure_message: Option<String>,
@@ -128,6 +133,8 @@ impl Payment {
             gateway_payment: attempt.gateway_payment,
             action_url: attempt.action_url,
             overpaid_minor: attempt.overpaid_minor,
+            refunded_minor: attempt.refunded_minor,
+            dispute: attempt.dispute.map(|dispute| dispute.state),
             failure_code,
             failure_message: attempt.failure.map(|failure| failure.message),
             settled_at: attempt.settled_at,

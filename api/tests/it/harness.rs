@@ -121,6 +121,18 @@ impl Platform {
         Self::start_with(&Quotas::default()).await
     }
 
+    /// With a payment gateway of its own, which lives as long as the test.
+    pub(crate) async fn paying() -> Self {
+        let (listener, url) = listen().await;
+        tokio::spawn(sandbox_gateway::run(listener, sandbox_gateway::Config::default(), Shutdown::new()));
+        Self::start_at(&Quotas::default(), &url).await
+    }
+
+    pub(crate) async fn start_with(quotas: &Quotas) -> Self {
+        // Nothing is charged here: the discard port.
+        Self::start_at(quotas, "http://127.0.0.1:9").await
+    }
+
     /// Another replica of the gateway, with a connection of its own to Redis; its address.
     pub(crate) async fn replica(&self, quotas: &Quotas) -> String {
         let (listener, url) = listen().await;
@@ -130,13 +142,13 @@ impl Platform {
         url
     }
 
-    pub(crate) async fn start_with(quotas: &Quotas) -> Self {
+    async fn start_at(quotas: &Quotas, gateway: &str) -> Self {
         // Another test may have installed it first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = TempDir::with_prefix("ratchet-api-").expect("a folder");
         let claimed = DataFolder::claim(folder.path()).expect("a data folder");
         let stack = Stack::start(claimed, External::default()).expect("services");
-        let app = App::connect(config(&stack)).await.expect("an app");
+        let app = App::connect(config(&stack, gateway)).await.expect("an app");
         app.billing.store.migrate().await.expect("indexes");
 
         let (api_listener, api) = listen().await;
@@ -326,7 +338,7 @@ async fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-fn config(stack: &Stack) -> AppConfig {
+fn config(stack: &Stack, gateway: &str) -> AppConfig {
     let addresses: BTreeMap<_, _> = stack.environment().into_iter().collect();
     let secret = |name: &str| addresses[name].parse().expect("any text is a secret");
     AppConfig {
@@ -339,10 +351,11 @@ fn config(stack: &Stack) -> AppConfig {
         mongodb_database: "ratchet".to_owned(),
         smtp_url: secret("SMTP_URL"),
         mail_from: "billing@ratchet.example".to_owned(),
-        // Nothing is charged here: the discard port.
-        stripe_base_url: "http://127.0.0.1:9".to_owned(),
+        stripe_base_url: gateway.to_owned(),
         stripe_secret_key: None,
         stripe_secret_key_file: None,
+        stripe_webhook_secret: Some("whsec_test".parse().expect("any text is a secret")),
+        stripe_webhook_secret_file: None,
         payment_return_url: "https://ratchet.example/thanks".to_owned(),
         // Webhooks go to receivers on this machine.
         webhook_allowed_networks: "127.0.0.0/8".parse().expect("a network"),

@@ -17,6 +17,7 @@ mod idempotency;
 mod invoice_actions;
 mod limits;
 mod lists;
+mod pay;
 mod plans;
 mod queues;
 mod records;

@@ -126,6 +126,12 @@ pub struct AppConfig {
     /// File that holds the secret key of the payment gateway.
     #[arg(long, env = "STRIPE_SECRET_KEY_FILE")]
     pub stripe_secret_key_file: Option<PathBuf>,
+    /// Signs what the payment gateway tells us, for tenants that have no account of their own; without it nobody is believed.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET", hide_env_values = true)]
+    pub stripe_webhook_secret: Option<Secret>,
+    /// File that holds the secret of the payment gateway's webhooks.
+    #[arg(long, env = "STRIPE_WEBHOOK_SECRET_FILE")]
+    pub stripe_webhook_secret_file: Option<PathBuf>,
     /// Where a customer goes after it has confirmed a payment, unless its tenant says otherwise.
     #[arg(long, env = "PAYMENT_RETURN_URL", default_value = "https://ratchet.example/payment-confirmed")]
     pub payment_return_url: String,
@@ -159,6 +165,14 @@ impl AppConfig {
     pub fn webhook_rules(&self) -> WebhookRules {
         let ports = if self.webhook_any_port { Ports::Any } else { Ports::Usual };
         WebhookRules { networks: self.webhook_allowed_networks.0.clone(), ports }
+    }
+
+    /// The secret of the gateway's webhooks.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn stripe_webhook_secret(&self) -> anyhow::Result<Option<Secret>> {
+        Secret::read(self.stripe_webhook_secret.as_ref(), self.stripe_webhook_secret_file.as_ref())
     }
 
     /// The gateway's secret key.

@@ -307,6 +307,54 @@ impl Job for AdvanceTestClock {
     }
 }
 
+/// Gives a payment's money back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RefundPayment {
+    pub tenant: String,
+    pub refund: String,
+}
+
+impl Job for RefundPayment {
+    const NAME: &'static str = "refund_payment";
+    const QUEUE: &'static str = queues::PAYMENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.refund))
+    }
+
+    fn limits(&self) -> Vec<LimitUse> {
+        vec![LimitUse::new(limits::GATEWAY)]
+    }
+}
+
+/// Settles what a gateway has told us.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProcessGatewayEvent {
+    pub tenant: String,
+    pub event: String,
+}
+
+impl Job for ProcessGatewayEvent {
+    const NAME: &'static str = "process_gateway_event";
+    const QUEUE: &'static str = queues::EVENTS;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.event))
+    }
+}
+
 /// A registry of every job of the catalogue. Does not compile while one of them has no handler for `C`.
 #[must_use]
 pub fn registry<C>() -> Registry<C>
@@ -322,6 +370,8 @@ where
     SealAudit: Handler<C>,
     DeliverWebhook: Handler<C>,
     AdvanceOperation: Handler<C>,
+    RefundPayment: Handler<C>,
+    ProcessGatewayEvent: Handler<C>,
     AdvanceTestClock: Handler<C>,
 {
     Registry::new()
@@ -335,5 +385,7 @@ where
         .register::<SealAudit>()
         .register::<DeliverWebhook>()
         .register::<AdvanceOperation>()
+        .register::<RefundPayment>()
+        .register::<ProcessGatewayEvent>()
         .register::<AdvanceTestClock>()
 }

@@ -95,6 +95,8 @@ pub(crate) fn new_attempt(
         gateway_payment: None,
         action_url: None,
         overpaid_minor: 0,
+        refunded_minor: 0,
+        dispute: None,
         failure: None,
         settled_at: None,
     }

@@ -109,6 +109,15 @@ impl<'a> Settler<'a> {
                 attempt.action_url = action_url;
                 self.waits_for_customer(&mut invoice, &mut attempt)?;
             }
+            // Heard of without its page before.
+            (
+                AttemptState::RequiresAction,
+                ChargeOutcome::RequiresAction { payment_id, action_url: Some(action_url), .. },
+            ) if attempt.action_url.is_none() => {
+                attempt.gateway_payment = payment_id;
+                attempt.action_url = Some(action_url);
+                self.waits_for_customer(&mut invoice, &mut attempt)?;
+            }
             _ => {}
         }
         Ok((invoice, attempt))

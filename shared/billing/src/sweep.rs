@@ -10,15 +10,13 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
 use store::{
-    AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, Invoice, Notification, Operation, Record, TestClock,
-    WebhookDelivery,
+    AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, GatewayEventRecord, Invoice, Notification, Operation, Record, Refund, TestClock, WebhookDelivery,
 };
 
 use crate::{
     Billing, BillingError, chunk_stage,
     jobs::{
-        AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, SealAudit,
-        SendNotification, TriggerBillingCycle,
+    AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
     },
     mirror_dead_letters::restore_dead_letters,
 };
@@ -90,6 +88,14 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
     .await?;
     sweep_all::<Operation>(billing, until, &mut sweep, |due| {
         NewJob::of(&AdvanceOperation { tenant: due.tenant, operation: due.id })
+    })
+    .await?;
+    sweep_all::<Refund>(billing, until, &mut sweep, |due| {
+        NewJob::of(&RefundPayment { tenant: due.tenant, refund: due.id })
+    })
+    .await?;
+    sweep_all::<GatewayEventRecord>(billing, until, &mut sweep, |due| {
+        NewJob::of(&ProcessGatewayEvent { tenant: due.tenant, event: due.id })
     })
     .await?;
     sweep_all::<EventDelivery>(billing, until, &mut sweep, |due| {

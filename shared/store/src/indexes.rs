@@ -14,7 +14,7 @@ use crate::{
     audit_chains::AuditChain, audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun,
     chunks::Chunk, counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
     dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
-    gateway_customers::GatewayCustomer, idempotency_keys::IdempotencyKey, invoices::Invoice,
+    gateway_customers::GatewayCustomer, gateway_events::GatewayEventRecord, refunds::Refund, idempotency_keys::IdempotencyKey, invoices::Invoice,
     ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
     payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, schedules::Schedule, schedules::Tick,
     subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant, test_clocks::TestClock,
@@ -95,7 +95,14 @@ impl Store {
             index(doc! { "tenant": 1, "invoice": 1 }),
         ])
         .await?;
-        self.ensure::<PaymentAttempt>([list(), index(doc! { "tenant": 1, "invoice": 1 })]).await?;
+        self.ensure::<PaymentAttempt>([
+            list(),
+            index(doc! { "tenant": 1, "invoice": 1 }),
+            index(doc! { "tenant": 1, "gateway_payment": 1 }),
+        ])
+        .await?;
+        self.ensure::<Refund>([sweep(), list(), index(doc! { "tenant": 1, "payment": 1 })]).await?;
+        self.ensure::<GatewayEventRecord>([sweep(), list()]).await?;
         self.ensure::<BillingRun>([sweep(), list()]).await?;
         self.ensure::<Chunk>([sweep(), index(doc! { "tenant": 1, "run": 1, "state": 1 })]).await?;
         self.ensure::<Notification>([sweep(), index(doc! { "tenant": 1, "chunk": 1, "state": 1 })]).await?;

@@ -2,11 +2,12 @@
 //!
 //! **Invariant:** the id is the gateway's idempotency key and `request` is frozen with it, so a repeat is the same request.
 
+use bson::doc;
 use domain::{Decline, Money};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{instant, record::record};
+use crate::{Store, StoreError, instant, record::record};
 
 /// One attempt to collect an invoice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +40,12 @@ pub struct PaymentAttempt {
     /// The part of it that the invoice did not need, which went to the customer's balance.
     #[serde(default)]
     pub overpaid_minor: i64,
+    /// What goes back of it, or is back: the sum of its refunds that have not failed.
+    #[serde(default)]
+    pub refunded_minor: i64,
+    /// The customer's bank has called it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispute: Option<Dispute>,
     /// Why it was declined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<AttemptFailure>,
@@ -55,6 +62,27 @@ pub enum AttemptGateway {
     Online,
     /// Its sender, by itself: somebody has recorded that it arrived.
     Manual,
+}
+
+/// A payment that the customer's bank has called back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The gateway's id of it.
+    pub id: String,
+    pub amount_minor: i64,
+    /// Why, in the gateway's word.
+    pub reason: String,
+    pub state: DisputeState,
+}
+
+/// Where a dispute stands; it only moves on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeState {
+    NeedsResponse,
+    UnderReview,
+    Won,
+    Lost,
 }
 
 /// Why an attempt was declined.
@@ -86,4 +114,19 @@ pub enum AttemptState {
     Succeeded,
     /// The gateway has declined, or certainly never executed it.
     Failed,
+}
+
+impl Store {
+    /// The attempt that the gateway knows by this id.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn attempt_of_gateway_payment(
+        &self,
+        tenant: &str,
+        payment: &str,
+    ) -> Result<Option<PaymentAttempt>, StoreError> {
+        let filter = doc! { "tenant": tenant, "gateway_payment": payment };
+        Ok(self.collection::<PaymentAttempt>().find_one(filter).await?)
+    }
 }

@@ -8,6 +8,8 @@ mod deliver_event;
 mod deliver_webhook;
 mod dispatch_events;
 mod generate_invoices;
+mod process_gateway_event;
+mod refund_payment;
 mod seal_audit;
 mod send_notification;
 mod trigger_billing_cycle;

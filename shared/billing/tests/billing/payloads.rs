@@ -6,8 +6,7 @@
 use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
-    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
-    GenerateInvoices, SealAudit, SendNotification, TriggerBillingCycle,
+    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, GenerateInvoices, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
 };
 use queue::Job;
 
@@ -58,6 +57,8 @@ fn samples() -> Vec<Sample> {
         sample(&DeliverEvent { tenant: tenant(), delivery: "dlv_1".to_owned() }, "delivery"),
         sample(&SealAudit { tenant: tenant() }, "tenant"),
         sample(&DeliverWebhook { tenant: tenant(), delivery: "whd_1".to_owned() }, "delivery"),
+        sample(&RefundPayment { tenant: tenant(), refund: "re_1".to_owned() }, "refund"),
+        sample(&ProcessGatewayEvent { tenant: tenant(), event: "gev_1_evt_1".to_owned() }, "event"),
         sample(&AdvanceOperation { tenant: tenant(), operation: "op_1".to_owned() }, "operation"),
         sample(&AdvanceTestClock { tenant: tenant(), clock: "clk_1".to_owned() }, "clock"),
     ]

@@ -103,7 +103,7 @@ impl Gateway {
         Self { url, http, _serving: AbortOnDropHandle::new(serving) }
     }
 
-    async fn get(&self, path: &str) -> String {
+    pub(crate) async fn get(&self, path: &str) -> String {
         let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
         response.error_for_status().unwrap().text().await.unwrap()
     }

@@ -27,4 +27,6 @@ pub use manual::ManualGateway;
 pub use port::{
     Call, Enrolment, GatewayPayment, Payer, PaymentGateway, PaymentPage, RefundOutcome, RefundRequest, Sought,
 };
-pub use stripe::StripeGateway;
+pub use stripe::{
+    GatewayEvent, GatewaySubject, SIGNATURE_TOLERANCE, SignatureError, StripeGateway, read_event, verify_signature,
+};

@@ -5,7 +5,10 @@
 
 mod calls;
 mod lookup;
+mod webhook;
 mod wire;
+
+pub use webhook::{GatewayEvent, GatewaySubject, SIGNATURE_TOLERANCE, SignatureError, read_event, verify_signature};
 
 use std::time::{Duration, Instant};
 

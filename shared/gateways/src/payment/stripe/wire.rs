@@ -7,6 +7,7 @@ use domain::{Advice, Decline};
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::webhook::GatewaySubject;
 use crate::payment::charge::{Amount, ChargeOutcome, ChargeRequest};
 use crate::payment::error::PaymentError;
 use crate::payment::port::{GatewayPayment, RefundOutcome, RefundRequest};
@@ -87,6 +88,7 @@ pub(super) struct Refund {
     currency: String,
     status: Option<String>,
     failure_reason: Option<String>,
+    payment_intent: Option<String>,
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
@@ -182,6 +184,18 @@ impl Refund {
     /// Whether this is the refund that was asked for.
     pub(super) fn fits(&self, request: &RefundRequest) -> bool {
         self.is_refund(request) && self.amount == request.amount.minor && self.currency == request.amount.currency
+    }
+
+    /// The refund as an event tells of it.
+    pub(super) fn into_subject(self) -> GatewaySubject {
+        let own = |key: &str| self.metadata.get(key).filter(|value| !value.is_empty()).cloned();
+        GatewaySubject::Refund {
+            refund: own("refund"),
+            tenant: own("tenant"),
+            payment_id: self.payment_intent.clone(),
+            amount: Amount { minor: self.amount, currency: self.currency.clone() },
+            outcome: self.outcome(),
+        }
     }
 
     /// What became of it.
