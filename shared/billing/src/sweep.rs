@@ -10,13 +10,15 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::Timestamp;
 use queue::{NewJob, QueueError};
 use store::{
-    AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, GatewayEventRecord, Invoice, Notification, Operation, Record, Refund, TestClock, WebhookDelivery,
+    AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, GatewayEventRecord, Invoice, Notification, Operation,
+    Record, Refund, TestClock, WebhookDelivery,
 };
 
 use crate::{
     Billing, BillingError, chunk_stage,
     jobs::{
-    AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
+        AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
+        ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
     },
     mirror_dead_letters::restore_dead_letters,
 };

@@ -14,11 +14,11 @@ use crate::{
     audit_chains::AuditChain, audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun,
     chunks::Chunk, counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
     dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
-    gateway_customers::GatewayCustomer, gateway_events::GatewayEventRecord, refunds::Refund, idempotency_keys::IdempotencyKey, invoices::Invoice,
-    ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification, operations::Operation,
-    payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, schedules::Schedule, schedules::Tick,
-    subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant, test_clocks::TestClock,
-    usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
+    gateway_customers::GatewayCustomer, gateway_events::GatewayEventRecord, idempotency_keys::IdempotencyKey,
+    invoices::Invoice, ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification,
+    operations::Operation, payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, refunds::Refund,
+    schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant,
+    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
     webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
 };
 

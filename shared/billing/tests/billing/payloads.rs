@@ -6,7 +6,8 @@
 use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
-    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents, GenerateInvoices, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
+    AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
+    GenerateInvoices, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
 };
 use queue::Job;
 
