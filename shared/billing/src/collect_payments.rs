@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{AttemptState, ChunkState, Due, DunningWait, Invoice, PaymentAttempt, UnitOfWork};
 
 use crate::{
-    Actor, Billing, BillingError, EventType, Progress, TenantTime,
+    Actor, Billing, BillingError, Change, EventType, Progress, TenantTime,
     actor::Fact,
     ask_gateway::{Answer, Asking},
     chunk_stage::{self, Course},

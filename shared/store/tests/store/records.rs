@@ -71,6 +71,8 @@ pub(crate) fn invoice(id: &str) -> Invoice {
         },
         credited_by_notes_minor: 0,
         offset_by_notes_minor: 0,
+        paid_minor: 0,
+        dunning: None,
         collectible: true,
         attempts: 0,
         open_attempt: None,
