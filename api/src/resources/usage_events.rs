@@ -51,7 +51,8 @@ struct UsageEvent {
     /// The client's own id, unique in the tenant: an event that is sent again counts once.
     #[schema(max_length = 255, example = "evt-4711")]
     id: String,
-    /// Id of the customer; either this or `subscription`.
+    /// Id of the customer; either this or `subscription`. Refused where several of its subscriptions bill the meter at that
+    /// time.
     #[serde(default)]
     customer: Option<String>,
     /// Id of a subscription of the customer's.
@@ -66,6 +67,10 @@ struct UsageEvent {
     /// What the meter reads: up to 50 strings.
     #[serde(default)]
     properties: BTreeMap<String, String>,
+    /// The id of an event that this one corrects: from now on this one counts, at its own time, and that one does not.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    replaces: Option<String>,
 }
 
 /// One event, or a batch of up to 1,000.
@@ -111,8 +116,12 @@ struct RejectedEvent {
 
 impl UsageEvent {
     fn parse(self) -> Result<NewUsageEvent, (&'static str, &'static str)> {
-        if !(1..=MAX_ID_CHARS).contains(&self.id.chars().count()) {
+        let is_id = |id: &String| (1..=MAX_ID_CHARS).contains(&id.chars().count());
+        if !is_id(&self.id) {
             return Err(("invalid_id", "id must have 1 to 255 characters"));
+        }
+        if self.replaces.as_ref().is_some_and(|replaced| !is_id(replaced) || *replaced == self.id) {
+            return Err(("invalid_replaces", "replaces must be the id of another event, of 1 to 255 characters"));
         }
         let subject = match (self.customer, self.subscription) {
             (Some(customer), None) => UsageSubject::Customer(customer),
@@ -127,22 +136,23 @@ impl UsageEvent {
             let rule = "at most 50 properties, with names of up to 200 and values of up to 500 characters";
             return Err(("invalid_properties", rule));
         }
-        let Self { id, meter, timestamp, properties, .. } = self;
-        Ok(NewUsageEvent { id, subject, meter, timestamp: timestamp.0, properties })
+        let Self { id, meter, timestamp, properties, replaces, .. } = self;
+        Ok(NewUsageEvent { id, subject, meter, timestamp: timestamp.0, properties, replaces })
     }
 }
 
 /// Events that can be read, with their positions, and those that cannot.
-#[derive(Default)]
 struct Report {
+    /// What it is stored under until it is known what came late.
+    id: String,
     events: Vec<NewUsageEvent>,
     positions: Vec<usize>,
     rejected: Vec<RejectedEvent>,
 }
 
 impl Report {
-    fn of(events: Vec<Value>) -> Self {
-        let mut report = Self::default();
+    fn of(id: String, events: Vec<Value>) -> Self {
+        let mut report = Self { id, events: Vec::new(), positions: Vec::new(), rejected: Vec::new() };
         for (index, event) in events.into_iter().enumerate() {
             match read(event) {
                 Ok(event) => {
@@ -202,7 +212,8 @@ impl Write for Report {
 
     /// Events are stored at once, each harmless to repeat; what is left to commit is the reply.
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
-        let ingestion = ingest_usage(&ground.store, &ground.actor.tenant, &self.events, ground.time.wall).await?;
+        let report = (ground.actor.tenant.as_str(), self.id.as_str());
+        let ingestion = ingest_usage(&ground.store, report, &self.events, ground.time.wall).await?;
         Ok(Change { result: self.receipt(ingestion), unit: UnitOfWork::default(), follow_up: Vec::new() })
     }
 
@@ -228,6 +239,6 @@ async fn report_usage(
     writer: Writer<ReportUsage>,
     body: StrictJson<Map<String, Value>>,
 ) -> Result<Response, Problem> {
-    let report = Report::of(events(body.value)?);
+    let report = Report::of(gateway.app.ids.new_id("urp"), events(body.value)?);
     writer.run(&gateway, (body.body_hash, report)).await
 }

@@ -97,3 +97,110 @@ async fn one_event_is_a_batch_of_one() {
     client.post("/v1/usage_events", &json!({ "events": more })).await.problem(422, "invalid_batch");
     client.post("/v1/usage_events", &json!({ "events": [] })).await.problem(422, "invalid_batch");
 }
+
+/// A clock, the catalogue, a customer and its subscription since a start.
+async fn subscriber(client: &crate::harness::Client<'_>, grace_days: u16) -> (String, String) {
+    client.create("/v1/test_clocks", &json!({ "now": "2026-06-01T00:00:00Z" })).await;
+    client.catalogue().await;
+    let customer = json!({ "name": "Ada", "email": "ada@customers.example", "invoice_grace_days": grace_days });
+    let customer = client.create("/v1/customers", &customer).await;
+    let body = json!({ "customer": customer, "plan": "pro", "billing_cycle": "calendar" });
+    let subscription = client.create("/v1/subscriptions", &body).await;
+    (customer, subscription)
+}
+
+fn call(id: &str, subscription: &str, timestamp: &str) -> Value {
+    json!({ "id": id, "subscription": subscription, "meter": "calls", "timestamp": timestamp })
+}
+
+/// "kind price quantity amount" of lines.
+fn lines(lines: &Value) -> Vec<String> {
+    let line = |line: &Value| {
+        format!("{} {} {} {}", line["kind"], line["price"], line["quantity"], line["amount_minor"]).replace('"', "")
+    };
+    lines.as_array().expect("lines").iter().map(line).collect()
+}
+
+#[tokio::test]
+async fn what_comes_late_is_shown_and_then_billed() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    let (customer, subscription) = subscriber(&client, 0).await;
+    client.post("/v1/usage_events", &call("e1", &subscription, "2026-06-20T00:00:00Z")).await.ok();
+    client.advance("2026-07-02T00:00:00Z").await;
+    let act = |action: &str| format!("/v1/subscriptions/{subscription}/{action}");
+    client.post(&act("pause"), &json!({})).await.ok();
+    client.post(&act("resume"), &json!({})).await.ok();
+
+    let adjustment = json!({ "amount_minor": 300, "reason": "sorry" });
+    client.post(&format!("/v1/customers/{customer}/balance_adjustments"), &adjustment).await.ok();
+    let mut correction = call("e2", &subscription, "2026-06-21T00:00:00Z");
+    correction["replaces"] = json!("e1");
+    let late = json!({ "events": [correction, call("e3", &subscription, "2026-06-22T00:00:00Z"),
+        call("e4", &subscription, "2026-07-01T00:00:00Z")] });
+    assert_eq!(client.post("/v1/usage_events", &late).await.ok()["accepted"], 3);
+    let usage = client.get(&act("usage")).await.ok();
+    assert_eq!(lines(&usage["late"]), ["adjustment calls 1 10"]);
+    assert_eq!((&usage["data"][0]["quantity"], &usage["data"][0]["amount_minor"]), (&json!("1"), &json!(10)));
+
+    let upcoming = client.get(&act("upcoming_invoice")).await.ok();
+    assert_eq!(lines(&upcoming["lines"]), ["fixed base 1 2000", "adjustment calls 1 10", "usage calls 1 10"]);
+    let paid = ["total_minor", "credit_applied_minor", "wallet_applied_minor", "amount_due_minor"];
+    assert_eq!(paid.map(|field| upcoming[field].as_i64()), [Some(2020), Some(300), Some(0), Some(1720)]);
+    client.advance("2026-08-01T00:00:00Z").await;
+    client.post(&act("pause"), &json!({})).await.ok();
+    let invoice = client.get("/v1/invoices").await.ok()["data"][0].clone();
+    assert_eq!(invoice["lines"], upcoming["lines"]);
+    assert_eq!(paid.map(|field| invoice[field].as_i64()), paid.map(|field| upcoming[field].as_i64()));
+    assert_eq!(client.get(&act("usage")).await.ok()["late"], json!([]));
+}
+
+#[tokio::test]
+async fn a_draft_shows_what_is_known_by_now_and_is_finalised_with_it() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    let (_, subscription) = subscriber(&client, 3).await;
+    client.advance("2026-07-02T00:00:00Z").await;
+    client.post(&format!("/v1/subscriptions/{subscription}/apply_coupon"), &json!({ "coupon": "none" })).await;
+    client.create("/v1/coupons", &json!({ "key": "ten", "percent_off": "10", "duration": "once" })).await;
+    client.post(&format!("/v1/subscriptions/{subscription}/apply_coupon"), &json!({ "coupon": "ten" })).await.ok();
+    let draft = client.get("/v1/invoices?status=draft").await.ok()["data"][0].clone();
+    assert_eq!((lines(&draft["lines"]), &draft["number"]), (vec!["fixed base 1 2000".to_owned()], &Value::Null));
+
+    client.post("/v1/usage_events", &call("e1", &subscription, "2026-06-20T00:00:00Z")).await.ok();
+    let path = format!("/v1/invoices/{}", draft["id"].as_str().expect("an id"));
+    let expected = ["fixed base 1 2000", "usage calls 1 10"];
+    assert_eq!(lines(&client.get(&path).await.ok()["lines"]), expected);
+    assert_eq!(lines(&client.get(&format!("{path}/explain")).await.ok()["lines"]), expected);
+    let finalized = client.post(&format!("{path}/finalize"), &json!({})).await.ok();
+    assert_eq!(
+        (lines(&finalized["lines"]), &finalized["status"]),
+        (expected.map(str::to_owned).to_vec(), &json!("open"))
+    );
+    assert_eq!(finalized["total_minor"], 2010);
+    client.post(&format!("{path}/finalize"), &json!({})).await.problem(409, "invalid_state");
+}
+
+#[tokio::test]
+async fn an_event_of_a_customer_with_two_subscriptions_names_one_of_them() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    let (customer, first) = subscriber(&client, 0).await;
+    let body = json!({ "customer": customer, "plan": "pro", "billing_cycle": "calendar" });
+    let second = client.create("/v1/subscriptions", &body).await;
+    let mut named = call("e1", &first, "2026-06-20T00:00:00Z");
+    named.as_object_mut().expect("an object").remove("subscription");
+    named["customer"] = json!(customer);
+    let refused = client.post("/v1/usage_events", &named).await.ok();
+    assert_eq!(refused["rejected"][0]["code"], "ambiguous_subscription");
+    client.post("/v1/usage_events", &call("e1", &second, "2026-06-20T00:00:00Z")).await.ok();
+    client.advance("2026-06-25T00:00:00Z").await;
+    for (subscription, amount) in [(first, 0), (second, 10)] {
+        let usage = client.get(&format!("/v1/subscriptions/{subscription}/usage")).await.ok();
+        assert_eq!(usage["data"][0]["amount_minor"], amount);
+    }
+    let mut itself = call("e2", &customer, "2026-06-20T00:00:00Z");
+    itself["replaces"] = json!("e2");
+    let refused = client.post("/v1/usage_events", &itself).await.ok();
+    assert_eq!(refused["rejected"][0]["code"], "invalid_replaces");
+}

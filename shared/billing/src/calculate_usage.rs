@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Billable, Occasion, Plan, Taxes, Usage, UsageWindow, Zone};
+use domain::{Billable, Occasion, Plan, Taxes, UsageWindow, Zone};
 use store::{
     Chunk, ChunkState, Customer, FailedItem, PlanVersion, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry,
     usage_pass_id,
@@ -13,13 +13,13 @@ use store::{
 use crate::{
     Billing, BillingError,
     chunk_stage::{self, Course},
+    close_usage::{Closing, Counted, Mode, count_usage},
     context::retry_conflicts,
-    measure_usage::{Wanted, measure_usage},
 };
 
-/// Invoices of a pass. Each brings a subscription, a mail, an event and a ledger entry, so that one transaction writes under
-/// 1,000 documents.
-pub(crate) const PASS_LIMIT: i64 = 190;
+/// Invoices of a pass. Each brings a subscription, a mail, an event, a ledger entry and a closing, so that one transaction
+/// writes about 1,000 documents, unless much usage came late.
+pub(crate) const PASS_LIMIT: i64 = 160;
 
 /// Freezes the usage of pass `pass`, or finds that nothing is due any more and hands the chunk to collection.
 ///
@@ -73,7 +73,8 @@ async fn load_due(billing: &Billing, chunk: &mut Chunk) -> Result<Vec<Subscripti
     Ok(due.records)
 }
 
-/// Measures the usage of every window that ends at a due boundary, all at once. What cannot be measured is failed by itself.
+/// Counts the usage of every window that ends at a due boundary, all at once, and what came late for others. What cannot be
+/// counted is failed by itself.
 async fn measure(
     billing: &Billing,
     chunk: &Chunk,
@@ -91,14 +92,14 @@ async fn measure(
     let parties = |record: &SubscriptionRecord| {
         zones.get(record.customer.as_str()).copied().zip(plans.get(record.subscription.plan()).copied())
     };
-    let (mut wanted, mut owners) = (Vec::new(), Vec::new());
+    let (mut closings, mut owners) = (Vec::new(), Vec::new());
     for record in due {
         if let Some((zone, plan)) = parties(record) {
-            wanted.push(Wanted { customer: &record.customer, plan, windows: windows(record, plan, zone) });
+            closings.push(Closing { record, plan, windows: windows(record, plan, zone) });
             owners.push(record.id.as_str());
         }
     }
-    let outcomes = measure_usage(&billing.store, &chunk.tenant, &wanted).await?;
+    let outcomes = count_usage(&billing.store, &chunk.tenant, &closings, Mode::Close).await?;
     let mut outcomes: BTreeMap<&str, _> = owners.into_iter().zip(outcomes).collect();
     Ok(due.iter().filter_map(|record| entry(record, outcomes.remove(record.id.as_str()))).collect())
 }
@@ -111,12 +112,12 @@ fn windows(record: &SubscriptionRecord, plan: &Plan, zone: &Zone) -> Vec<UsageWi
 
 fn entry(
     record: &SubscriptionRecord,
-    measured: Option<Result<Usage, String>>,
+    counted: Option<Result<Counted, String>>,
 ) -> Option<Result<UsagePassEntry, FailedItem>> {
     let boundary = record.subscription.next_boundary()?;
     let subscription = record.id.clone();
-    Some(match measured.unwrap_or_else(|| Ok(Usage::new())) {
-        Ok(usage) => Ok(UsagePassEntry { subscription, boundary, usage }),
+    Some(match counted.unwrap_or_else(|| Ok(Counted::default())) {
+        Ok(Counted { usage, late }) => Ok(UsagePassEntry { subscription, boundary, usage, late }),
         Err(detail) => Err(FailedItem { subscription, code: "usage_not_measured".to_owned(), detail }),
     })
 }

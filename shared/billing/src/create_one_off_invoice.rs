@@ -45,6 +45,7 @@ pub async fn create_one_off_invoice(
         content,
         chunk: None,
         is_held: false,
+        recipe: None,
     };
     let number = store.next_invoice_number(&actor.tenant).await?;
     unit.expect_number(number);

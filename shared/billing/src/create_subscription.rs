@@ -49,11 +49,11 @@ const TRIAL_NOTICE_DAYS: i64 = 3;
 /// Decides the creation of a subscription under `id`. If it has started, its first boundary is billed at once; later ones
 /// are left to the billing run.
 ///
-/// The customer is written with it, so that of two creations at once for one customer one sees the other.
+/// The customer is written with it, so that what else happens to the customer at that moment comes before or after.
 ///
 /// # Errors
-/// `State` when the plan is deprecated; `Rule` when customer or plan are unknown, do not fit each other, or a meter of the plan is billed for the customer by
-/// another subscription; `Spec` when anything else does not fit the plan, or a coupon is unknown; store errors.
+/// `State` when the plan is deprecated; `Rule` when customer or plan are unknown or do not fit each other; `Spec` when
+/// anything else does not fit the plan, or a coupon is unknown; store errors.
 pub async fn create_subscription(
     store: &Store,
     actor: &Actor,
@@ -61,8 +61,7 @@ pub async fn create_subscription(
     (id, new): (String, NewSubscription),
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let (mut customer, plan) = load(store, &actor.tenant, &new).await?;
-    let live = store.live_subscriptions(&actor.tenant, &customer.id).await?;
-    check_terms(customer.currency, &plan, &live)?;
+    check_terms(customer.currency, &plan)?;
     let coupons = find_coupons(store, (&actor.tenant, customer.currency), &new.coupons).await?;
 
     let mut record = decide(actor, time, (id, &new), (&customer, &plan, coupons))?;
@@ -125,24 +124,14 @@ pub(crate) fn on_sale(plan: &PlanRecord) -> Result<PlanVersion, BillingError> {
     Ok(plan.newest(plan.created))
 }
 
-/// Whether a customer who pays in `currency` can have a plan beside the subscriptions that live.
+/// Whether a customer who pays in `currency` can have a plan.
 ///
 /// # Errors
-/// `Rule` when the currencies differ, or a meter of the plan is billed for the customer already.
-pub(crate) fn check_terms(
-    currency: Currency,
-    plan: &PlanVersion,
-    live: &[SubscriptionRecord],
-) -> Result<(), BillingError> {
+/// `Rule` when the currencies differ.
+pub(crate) fn check_terms(currency: Currency, plan: &PlanVersion) -> Result<(), BillingError> {
     if currency != plan.plan.currency() {
         let detail = format!("the plan is in {}, the customer pays in {currency}", plan.plan.currency());
         return Err(BillingError::rule("currency_mismatch", "/plan", detail));
-    }
-    // Usage names customer and meter, so a meter can be billed by one subscription of a customer only.
-    let billed_by = |meter: &str| live.iter().find(|other| other.meters.iter().any(|key| key == meter));
-    if let Some((meter, other)) = plan.plan.meters().find_map(|meter| Some((meter, billed_by(meter)?))) {
-        let detail = format!("usage of meter `{meter}` is billed by {} already", other.id);
-        return Err(BillingError::rule("meter_in_use", "/plan", detail));
     }
     Ok(())
 }
@@ -155,17 +144,19 @@ fn decide(
 ) -> Result<SubscriptionRecord, BillingError> {
     let subscription = start(new, plan, (time.now, &customer.timezone), coupons)?;
     let due = time.due(subscription.due_at());
-    Ok(SubscriptionRecord {
+    let mut record = SubscriptionRecord {
         id,
         tenant: actor.tenant.clone(),
         revision: 1,
         created: time.wall,
         customer: customer.id.clone(),
         subscription,
-        meters: plan.plan.meters().map(ToOwned::to_owned).collect(),
+        meters: Vec::new(),
         metadata: new.metadata.clone(),
         due,
-    })
+    };
+    record.note_meters(&plan.plan);
+    Ok(record)
 }
 
 /// The subscription as it starts, now if nothing else is said.
@@ -211,6 +202,16 @@ fn bill_start(
     record.due = time.due(record.subscription.due_at());
     let Some(content) = bill.invoice else { return Ok(None) };
     let source = Source::Subscription(&record.id);
-    let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: None, is_held: false };
+    let issue = Issue {
+        customer,
+        wallets,
+        source,
+        boundary,
+        revision: None,
+        content,
+        chunk: None,
+        is_held: false,
+        recipe: None,
+    };
     Ok(Some(issue_invoice::issue_invoice(unit, actor, time, issue)?))
 }

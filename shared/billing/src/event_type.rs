@@ -65,6 +65,7 @@ event_types! {
     SubscriptionPastDue "subscription.past_due" "a payment of a subscription has failed and is still owed"
     SubscriptionUnpaid "subscription.unpaid" "a payment of a subscription has failed for the last time; it is billed as drafts"
     SubscriptionRecovered "subscription.recovered" "of a subscription no payment is owed any more that has failed"
+    UsageIgnored "usage.ignored" "usage came after its period was billed, and its meter bills none that does"
     InvoiceDrafted "invoice.drafted" "an invoice was made and is kept as a draft"
     InvoiceGenerated "invoice.generated" "an invoice was issued"
     InvoicePaid "invoice.paid" "nothing is left to pay of an invoice"

@@ -1,4 +1,4 @@
-//! Finalises a draft: it gets its number, is paid as far as wallets and balance go, and is sent and collected.
+//! Finalises a draft: it is billed for the last time, gets its number, is paid as far as wallets and balance go, and is sent and collected.
 
 use domain::InvoiceStatus;
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use crate::{
     invoice_state::load_at_rest,
     issue_invoice,
     purse::{Payer, load_wallets},
+    refresh_draft::settle_draft,
 };
 
 /// Decides that a draft is final.
@@ -28,6 +29,7 @@ pub async fn finalize_invoice(
     let mut customer: Customer = store.find(&actor.tenant, &invoice.customer).await?.ok_or_else(missing)?;
     let mut wallets = load_wallets(store, &customer, time).await?;
     let mut unit = UnitOfWork::default();
+    settle_draft(store, &mut unit, &mut invoice).await?;
     let number = store.next_invoice_number(&actor.tenant).await?;
     unit.expect_number(number);
     let payer = Payer { customer: &mut customer, wallets: &mut wallets };

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Billable, Metered, Money, Occasion};
+use domain::{Money, Occasion};
 use jiff::Timestamp;
 use store::{
     Chunk, ChunkState, FailedItem, PlanVersion, StoreError, SubscriptionRecord, UnitOfWork, UsagePass, UsagePassEntry,
@@ -16,9 +16,11 @@ use store::{
 
 use crate::{
     Actor, Billing, BillingError, Change, Progress, TenantTime,
+    adjust_usage::Books,
+    bill_occasion::{Matter, Party, bill_occasion},
     chunk_stage::{self, Course},
+    close_usage::Counted,
     context::retry_conflicts,
-    issue_invoice::{Issue, Source, issue_invoice},
     purse::{Purse, load_purses},
 };
 
@@ -54,6 +56,8 @@ struct Loaded {
     /// Of the customers: several invoices of one see each other's use.
     purses: BTreeMap<String, Purse>,
     plans: BTreeMap<String, PlanVersion>,
+    /// Of what came late.
+    books: Books,
     time: TenantTime,
 }
 
@@ -144,7 +148,8 @@ async fn load(
     };
     let plan_ids: Vec<String> = Vec::from_iter(subscriptions.values().flat_map(plans).collect::<BTreeSet<_>>());
     let plans = by_id(store.find_all::<PlanVersion>(tenant, &plan_ids).await?, |plan| &plan.id);
-    Ok(Loaded { subscriptions, purses, plans, time })
+    let books = Books::load(store, tenant, entries.iter().map(|entry| &entry.late)).await?;
+    Ok(Loaded { subscriptions, purses, plans, books, time })
 }
 
 fn distinct<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
@@ -181,36 +186,23 @@ fn bill_entry(
         return Ok(());
     };
     let next_plan = record.subscription.scheduled_plan().and_then(|id| loaded.plans.get(id));
-    let taxes = customer.taxes();
-    let billable =
-        Billable { plan: &plan.plan, subscription: &record.subscription, zone: &customer.timezone, taxes: &taxes };
     let occasion = Occasion::Boundary { next_plan: next_plan.map(|version| &version.plan) };
-    let metered = Metered { usage: entry.usage.clone(), ..Metered::default() };
-    let bill = match domain::bill(&billable, &occasion, &metered) {
-        Ok(bill) => bill,
-        Err(error) => {
+    let counted = Counted { usage: entry.usage.clone(), late: entry.late.clone() };
+    let matter = Matter { occasion: &occasion, counted: &counted, books: &loaded.books, chunk: Some(chunk) };
+    let party = Party { record: &mut record, plan, customer, wallets };
+    let by = (&Actor::system(&chunk.tenant), &loaded.time);
+    let invoice = match bill_occasion(&mut decided.unit, by, party, &matter) {
+        Ok(invoice) => invoice,
+        Err(error @ (BillingError::Rule { .. } | BillingError::Spec { .. } | BillingError::State { .. })) => {
             decided.failed.push(failure(entry, "not_billable", &error));
             return Ok(());
         }
+        Err(error) => return Err(error),
     };
-    record.subscription = bill.subscription;
-    if let Some(next) = next_plan.filter(|next| next.id == record.subscription.plan()) {
-        record.meters = next.plan.meters().map(ToOwned::to_owned).collect();
-    }
+    decided.issued.extend(invoice.map(|invoice| invoice.content.amount_due()));
+    let plan = next_plan.filter(|next| next.id == record.subscription.plan()).unwrap_or(plan);
+    record.note_meters(&plan.plan);
     record.due = loaded.time.due(record.subscription.due_at());
-    if let Some(content) = bill.invoice {
-        let (source, boundary) = (Source::Subscription(&record.id), entry.boundary);
-        let is_held = record.subscription.is_billed_as_drafts();
-        let issue = Issue { customer, wallets, source, boundary, revision: None, content, chunk: Some(chunk), is_held };
-        match issue_invoice(&mut decided.unit, &Actor::system(&record.tenant), &loaded.time, issue) {
-            Ok(invoice) => decided.issued.push(invoice.content.amount_due()),
-            Err(error @ BillingError::Rule { .. }) => {
-                decided.failed.push(failure(entry, "not_billable", &error));
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        }
-    }
     Ok(decided.unit.replace(&mut record)?)
 }
 

@@ -1,11 +1,19 @@
-//! Ingests usage events: stores what was reported and decides nothing about when it is billed.
+//! Ingests usage events: stores what was reported, and finds out afterwards whether it came too late to be counted.
+//!
+//! **Invariant:** what is stored here is either seen by whoever counts it, or marked as late: a report is stored before its
+//! events, the fences are read after them, and a report whose process died in between is finished by the sweep. No lock is
+//! taken, and no event is refused because its period is over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use store::{Customer, Insertion, MeterRecord, Store, SubscriptionRecord, UsageEvent};
+use store::{Due, Insertion, LateMark, Store, TouchedUsage, UsageEvent, UsageReport, late_mark_id};
 
-use crate::BillingError;
+use crate::{
+    Billing, BillingError,
+    context::retry_conflicts,
+    usage_subjects::{Known, Refusal},
+};
 
 /// An event as reported, already parsed.
 #[derive(Clone, Debug)]
@@ -17,6 +25,8 @@ pub struct NewUsageEvent {
     pub meter: String,
     pub timestamp: Timestamp,
     pub properties: BTreeMap<String, String>,
+    /// The client's id of the event that it corrects.
+    pub replaces: Option<String>,
 }
 
 /// Whose usage it is.
@@ -46,100 +56,115 @@ pub struct Rejection {
     pub detail: String,
 }
 
-/// Objects that the events of a batch name.
-struct Known {
-    customers: BTreeSet<String>,
-    /// Subscription -> customer.
-    subscriptions: BTreeMap<String, String>,
-    meters: BTreeMap<String, MeterRecord>,
-}
-
-/// Stores a batch of events; a bad one never sinks the others, and a repeat of the batch changes nothing.
+/// Stores a batch of events under the report `urp_...`; a bad one never sinks the others, and a repeat changes nothing.
 ///
 /// # Errors
 /// Store errors.
 pub async fn ingest_usage(
     store: &Store,
-    tenant: &str,
+    (tenant, report): (&str, &str),
     events: &[NewUsageEvent],
     wall: Timestamp,
 ) -> Result<Ingestion, BillingError> {
-    let known = load(store, tenant, events).await?;
+    let known = Known::load(store, tenant, events).await?;
     let mut outcome = Ingestion::default();
-    let mut indices = Vec::with_capacity(events.len());
-    let mut records = Vec::with_capacity(events.len());
+    let mut resolved = Vec::with_capacity(events.len());
     for (index, event) in events.iter().enumerate() {
-        match resolve(tenant, event, &known, wall) {
-            Ok(record) => {
-                indices.push(index);
-                records.push(record);
-            }
-            Err((code, detail)) => outcome.rejected.push(Rejection { index, code, detail }),
+        match known.resolve(event, wall) {
+            Ok(event) => resolved.push((index, event)),
+            Err(refusal) => outcome.note_refusal(index, refusal),
         }
     }
-    for (index, insertion) in indices.into_iter().zip(store.insert_usage_events(&records).await?) {
-        match insertion {
-            Insertion::Accepted => outcome.accepted += 1,
-            Insertion::Duplicate => outcome.duplicates += 1,
-            Insertion::Conflicting => {
-                let detail = format!("an event with the id `{}` and other content exists", events[index].id);
-                outcome.rejected.push(Rejection { index, code: "id_conflict", detail });
-            }
-        }
+    let touched = known.touched(&resolved);
+    let report = UsageReport { id: report.to_owned(), tenant: tenant.to_owned(), touched, due: Due::at(wall) };
+    if !report.touched.is_empty() {
+        store.begin_usage_report(&report).await?;
+        insert(store, events, resolved, &mut outcome).await?;
+        mark_late_usage(store, &report).await?;
     }
     outcome.rejected.sort_by_key(|rejection| rejection.index);
     Ok(outcome)
 }
 
-async fn load(store: &Store, tenant: &str, events: &[NewUsageEvent]) -> Result<Known, BillingError> {
-    let mut customers = BTreeSet::new();
-    let mut subscriptions = BTreeSet::new();
-    for event in events {
-        match &event.subject {
-            UsageSubject::Customer(id) => customers.insert(id.clone()),
-            UsageSubject::Subscription(id) => subscriptions.insert(id.clone()),
-        };
+/// Finishes a report whose process died before it had looked for what came late.
+///
+/// # Errors
+/// Store errors.
+pub async fn finish_usage_report(billing: &Billing, (tenant, id): (&str, &str)) -> Result<(), BillingError> {
+    let report: Option<UsageReport> = billing.store.find(tenant, id).await?;
+    match report {
+        Some(report) => mark_late_usage(&billing.store, &report).await,
+        None => Ok(()),
     }
-    let customers: Vec<Customer> = store.find_all(tenant, &Vec::from_iter(customers)).await?;
-    let subscriptions: Vec<SubscriptionRecord> = store.find_all(tenant, &Vec::from_iter(subscriptions)).await?;
-    let meters = store.meters(tenant).await?;
-    Ok(Known {
-        customers: customers.into_iter().map(|customer| customer.id).collect(),
-        subscriptions: subscriptions.into_iter().map(|record| (record.id, record.customer)).collect(),
-        meters: meters.into_iter().map(|record| (record.meter.key().to_owned(), record)).collect(),
-    })
 }
 
-fn resolve(
-    tenant: &str,
-    event: &NewUsageEvent,
-    known: &Known,
-    wall: Timestamp,
-) -> Result<UsageEvent, (&'static str, String)> {
-    let customer = match &event.subject {
-        UsageSubject::Customer(id) => {
-            known.customers.get(id).ok_or_else(|| ("unknown_customer", format!("no such customer: {id}")))?
+/// Stores all events that correct none at once, and then the others in their order: they may correct those.
+async fn insert(
+    store: &Store,
+    events: &[NewUsageEvent],
+    resolved: Vec<(usize, UsageEvent)>,
+    outcome: &mut Ingestion,
+) -> Result<(), BillingError> {
+    let (corrections, plain): (Vec<_>, Vec<_>) = resolved.into_iter().partition(|(_, event)| event.replaces.is_some());
+    let (indices, plain): (Vec<usize>, Vec<UsageEvent>) = plain.into_iter().unzip();
+    for (index, insertion) in indices.into_iter().zip(store.insert_usage_events(&plain).await?) {
+        outcome.note(index, &events[index], insertion);
+    }
+    for (index, correction) in corrections {
+        let insertion = retry_conflicts(|| async { Ok(store.insert_correction(&correction).await?) }).await?;
+        outcome.note(index, &events[index], insertion);
+    }
+    Ok(())
+}
+
+/// Marks what a report has changed where it may have been counted already, and ends the report.
+async fn mark_late_usage(store: &Store, report: &UsageReport) -> Result<(), BillingError> {
+    let mut customers: Vec<&str> = report.touched.iter().map(|touched| touched.customer.as_str()).collect();
+    customers.sort_unstable();
+    customers.dedup();
+    for fence in store.usage_fences(&report.tenant, &customers).await? {
+        let may_count = |touched: &&TouchedUsage| {
+            let is_its = touched.subscription.as_ref().is_none_or(|subscription| *subscription == fence.id);
+            touched.customer == fence.customer && is_its && touched.from < fence.until
+        };
+        for touched in report.touched.iter().filter(may_count) {
+            store
+                .mark_late(&LateMark {
+                    id: late_mark_id(&fence.id, &touched.meter),
+                    tenant: report.tenant.clone(),
+                    subscription: fence.id.clone(),
+                    meter: touched.meter.clone(),
+                    from: touched.from,
+                    to: touched.to,
+                    token: report.id.clone(),
+                })
+                .await?;
         }
-        UsageSubject::Subscription(id) => known
-            .subscriptions
-            .get(id)
-            .ok_or_else(|| ("unknown_subscription", format!("no such subscription: {id}")))?,
-    };
-    let meter = known
-        .meters
-        .get(&event.meter)
-        .ok_or_else(|| ("unknown_meter", format!("no meter has the key `{}`", event.meter)))?;
-    let quantity = meter.meter.quantity(&event.properties).map_err(|error| ("invalid_property", error.to_string()))?;
-    Ok(UsageEvent {
-        id: UsageEvent::stored_id(tenant, &event.id),
-        tenant: tenant.to_owned(),
-        created: wall,
-        customer: customer.clone(),
-        meter: event.meter.clone(),
-        timestamp: event.timestamp,
-        quantity,
-        properties: event.properties.clone(),
-        replaces: None,
-        replaced_by: None,
-    })
+    }
+    Ok(store.end_usage_report(report).await?)
+}
+
+impl Ingestion {
+    fn note(&mut self, index: usize, event: &NewUsageEvent, insertion: Insertion) {
+        match insertion {
+            Insertion::Accepted => self.accepted += 1,
+            Insertion::Duplicate => self.duplicates += 1,
+            Insertion::Conflicting => {
+                let detail = format!("an event with the id `{}` and other content exists", event.id);
+                self.rejected.push(Rejection { index, code: "id_conflict", detail });
+            }
+            Insertion::NothingToCorrect => {
+                let corrected = event.replaces.as_deref().unwrap_or_default();
+                let detail = format!("there is no event `{corrected}` that counts: unknown, or corrected before");
+                self.rejected.push(Rejection { index, code: "unknown_event", detail });
+            }
+        }
+    }
+
+    fn note_refusal(&mut self, index: usize, refusal: Refusal) {
+        match refusal {
+            Refusal::Duplicate => self.duplicates += 1,
+            Refusal::Because(code, detail) => self.rejected.push(Rejection { index, code, detail }),
+        }
+    }
 }

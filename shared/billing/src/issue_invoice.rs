@@ -6,13 +6,13 @@
 //!
 //! **Invariant:** wallets and balance pay once, when an invoice is finalised, in its transaction.
 
-use domain::{InvoiceContent, InvoiceReason, InvoiceStatus};
-use jiff::{Timestamp, ToSpan, civil::Date};
+use domain::{InvoiceContent, InvoiceReason, InvoiceStatus, grace_end};
+use jiff::civil::Date;
 use queue::{NewJob, QueueError};
 use serde_json::json;
 use store::{
-    Chunk, Customer, Due, Invoice, Message, Notification, Recipient, StoreError, UnitOfWork, WalletRecord, invoice_id,
-    notification_id,
+    Chunk, Customer, DraftRecipe, Due, Invoice, Message, Notification, Recipient, StoreError, UnitOfWork, WalletRecord,
+    invoice_id, notification_id,
 };
 
 use crate::{
@@ -40,6 +40,8 @@ pub(crate) struct Issue<'a> {
     pub chunk: Option<&'a Chunk>,
     /// Whether nobody would pay it: it is kept as a draft until somebody finalises it, or it would be paid again.
     pub is_held: bool,
+    /// How to bill it again, in case it is a draft; none without usage.
+    pub recipe: Option<DraftRecipe>,
 }
 
 /// What an invoice bills, by its id.
@@ -61,8 +63,10 @@ pub(crate) fn issue_invoice(
     issue: Issue<'_>,
 ) -> Result<Invoice, BillingError> {
     let mut invoice = draft(&actor.tenant, time, &issue);
-    let grace_end = grace_end(issue.customer, &issue.content).filter(|_| !issue.is_held);
+    let Customer { invoice_grace_days, timezone, .. } = &*issue.customer;
+    let grace_end = grace_end(&issue.content, *invoice_grace_days, timezone).filter(|_| !issue.is_held);
     if issue.is_held || grace_end.is_some() {
+        invoice.recipe = issue.recipe;
         invoice.due = time.due(grace_end);
         unit.insert(&invoice)?;
         announce(unit, actor, time, (EventType::InvoiceDrafted, &invoice))?;
@@ -111,7 +115,7 @@ fn draft(tenant: &str, time: &TenantTime, issue: &Issue<'_>) -> Invoice {
         Source::OneOff(id) => (id, None),
     };
     Invoice {
-        id: invoice_id((issue.boundary, issue.revision), letter(issue.content.reason), source),
+        id: invoice_id_of((issue.boundary, issue.revision), issue.content.reason, source),
         tenant: tenant.to_owned(),
         revision: 1,
         created: time.wall,
@@ -131,19 +135,9 @@ fn draft(tenant: &str, time: &TenantTime, issue: &Issue<'_>) -> Invoice {
         attempts: 0,
         open_attempt: None,
         paid_at: None,
+        recipe: None,
         due: Due::never(),
     }
-}
-
-/// Until when an invoice stays a draft: so many local days after it was issued, if its customer has a grace period.
-fn grace_end(customer: &Customer, content: &InvoiceContent) -> Option<Timestamp> {
-    let days = i64::from(customer.invoice_grace_days);
-    if days == 0 || content.reason != InvoiceReason::Period {
-        return None;
-    }
-    // Beyond the last day there is there is nothing to wait for.
-    let day = customer.timezone.date_of(content.issued_at).checked_add(days.days()).ok()?;
-    Some(customer.timezone.start_of_day(day))
 }
 
 /// Pays the invoice as far as its customer's wallets and balance go, opens it, and has its mail sent.
@@ -194,6 +188,11 @@ fn issued_mail(invoice: &Invoice, carrier: Carrier, time: &TenantTime) -> Notifi
 
 fn issued_message(invoice: &Invoice) -> Message {
     Message::InvoiceIssued { invoice: invoice.id.clone() }
+}
+
+/// The id of an invoice, and of what is closed with it.
+pub(crate) fn invoice_id_of(place: (Date, Option<i64>), reason: InvoiceReason, source: &str) -> String {
+    invoice_id(place, letter(reason), source)
 }
 
 /// Tells reasons apart that may fall on one date; part of the invoice's id.

@@ -117,6 +117,28 @@ impl Job for GenerateInvoices {
     }
 }
 
+/// Finds out which usage of a report came too late to be counted, after the process that took it in has died.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinishUsageReport {
+    pub tenant: String,
+    pub report: String,
+}
+
+impl Job for FinishUsageReport {
+    const NAME: &'static str = "finish_usage_report";
+    const QUEUE: &'static str = queues::USAGE;
+    const RETRY: RetryPolicy = PATIENT;
+    const TIMEOUT: Duration = STEP_TIMEOUT;
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant)
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        Some(UniqueKey::waiting_or_running(&self.report))
+    }
+}
+
 /// Charges the invoices of a chunk, or one invoice that goes on alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -363,6 +385,7 @@ where
     TriggerBillingCycle: Handler<C>,
     CalculateUsage: Handler<C>,
     GenerateInvoices: Handler<C>,
+    FinishUsageReport: Handler<C>,
     CollectPayment: Handler<C>,
     SendNotification: Handler<C>,
     DispatchEvents: Handler<C>,
@@ -378,6 +401,7 @@ where
         .register::<TriggerBillingCycle>()
         .register::<CalculateUsage>()
         .register::<GenerateInvoices>()
+        .register::<FinishUsageReport>()
         .register::<CollectPayment>()
         .register::<SendNotification>()
         .register::<DispatchEvents>()

@@ -1,11 +1,11 @@
 //! A subscription with all that it is billed from.
 
-use domain::{Billable, Metered, Occasion, Taxes, UsageWindow};
+use domain::{Billable, Occasion, Taxes, UsageWindow};
 use store::{Customer, PlanVersion, Store, SubscriptionRecord};
 
 use crate::{
     BillingError,
-    measure_usage::{Wanted, measure_usage},
+    close_usage::{Closing, Counted, Mode, count_usage},
 };
 
 /// A subscription, its customer, its plan and the one that follows.
@@ -49,28 +49,34 @@ impl LoadedSubscription {
         Occasion::Boundary { next_plan: self.next_plan.as_ref().map(|version| &version.plan) }
     }
 
-    /// What was used in the windows that an occasion bills.
+    /// Counts what an occasion bills of usage.
     ///
     /// # Errors
     /// `State` or `Spec` when the occasion does not fit, `Rule` when usage cannot be measured; store errors.
-    pub(crate) async fn measure(&self, store: &Store, occasion: &Occasion<'_>) -> Result<Metered, BillingError> {
+    pub(crate) async fn count(
+        &self,
+        store: &Store,
+        occasion: &Occasion<'_>,
+        mode: Mode,
+    ) -> Result<Counted, BillingError> {
         let windows = domain::usage_windows(&self.billable(), occasion).map_err(refusal)?;
-        self.measure_windows(store, windows).await
+        self.count_windows(store, windows, mode).await
     }
 
-    /// What was used in some windows.
+    /// Counts some windows.
     ///
     /// # Errors
     /// `Rule` when usage cannot be measured; store errors.
-    pub(crate) async fn measure_windows(
+    pub(crate) async fn count_windows(
         &self,
         store: &Store,
         windows: Vec<UsageWindow>,
-    ) -> Result<Metered, BillingError> {
-        let wanted = Wanted { customer: &self.customer.id, plan: &self.plan.plan, windows };
-        let outcome = measure_usage(store, &self.record.tenant, &[wanted]).await?.pop();
-        let usage = outcome.transpose().map_err(|detail| BillingError::rule("usage_not_measured", "", detail))?;
-        Ok(Metered { usage: usage.unwrap_or_default(), ..Metered::default() })
+        mode: Mode,
+    ) -> Result<Counted, BillingError> {
+        let closing = Closing { record: &self.record, plan: &self.plan.plan, windows };
+        let count = count_usage(store, &self.record.tenant, &[closing], mode).await?.pop();
+        let count = count.transpose().map_err(|detail| BillingError::rule("usage_not_measured", "", detail))?;
+        Ok(count.unwrap_or_default())
     }
 
     /// Follows the subscription to the plan that it names since it was billed.
@@ -80,16 +86,6 @@ impl LoadedSubscription {
         }
         let scheduled = self.record.subscription.scheduled_plan();
         self.next_plan = self.next_plan.take().filter(|next| Some(next.id.as_str()) == scheduled);
-    }
-
-    /// Notes the meters that it bills, and will bill: no other subscription of the customer may.
-    pub(crate) fn note_meters(&mut self) {
-        let plans = [Some(&self.plan), self.next_plan.as_ref()];
-        let keys = |version: &PlanVersion| version.plan.meters().map(ToOwned::to_owned).collect::<Vec<_>>();
-        let mut meters: Vec<String> = plans.into_iter().flatten().flat_map(keys).collect();
-        meters.sort();
-        meters.dedup();
-        self.record.meters = meters;
     }
 }
 

@@ -8,19 +8,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Accumulator, Aggregation, EventView, Exact, Meter, Plan, Price, PriceModel, Usage, UsageWindow, Used};
 use futures::TryStreamExt;
 use jiff::Timestamp;
-use store::{Store, UsageEvent, UsageQuery, UsageSums};
+use store::{Store, Unclaimed, UsageEvent, UsageQuery, UsageSums};
 
 use crate::BillingError;
 
 /// The windows of one subscription.
 pub(crate) struct Wanted<'a> {
     pub customer: &'a str,
+    pub subscription: &'a str,
     pub plan: &'a Plan,
     pub windows: Vec<UsageWindow>,
 }
 
 /// What could be measured, or why not, in the order of what was wanted.
 pub(crate) type Outcomes = Vec<Result<Usage, String>>;
+
+/// A tenant's meters, by key.
+pub(crate) type Meters = BTreeMap<String, Meter>;
+
+/// # Errors
+/// Store errors.
+pub(crate) async fn load_meters(store: &Store, tenant: &str) -> Result<Meters, BillingError> {
+    let meters = store.meters(tenant).await?;
+    Ok(meters.into_iter().map(|record| (record.meter.key().to_owned(), record.meter)).collect())
+}
 
 /// Measures all that is wanted. What cannot be measured is an error of its own, so that it keeps nobody else from being
 /// billed.
@@ -29,21 +40,20 @@ pub(crate) type Outcomes = Vec<Result<Usage, String>>;
 /// Store errors.
 pub(crate) async fn measure_usage(
     store: &Store,
-    tenant: &str,
+    (tenant, meters): (&str, &Meters),
     wanted: &[Wanted<'_>],
+    unclaimed: Unclaimed,
 ) -> Result<Outcomes, BillingError> {
     let mut outcomes: Outcomes = wanted.iter().map(|_| Ok(Usage::new())).collect();
     if wanted.iter().all(|one| one.windows.is_empty()) {
         return Ok(outcomes);
     }
-    let meters = store.meters(tenant).await?;
-    let meters: BTreeMap<&str, &Meter> = meters.iter().map(|record| (record.meter.key(), &record.meter)).collect();
-    let (summed, folded) = split(wanted, &meters, &mut outcomes);
-    let sums = store.usage(tenant, &queries(&summed)).await?;
+    let (summed, folded) = split(wanted, meters, &mut outcomes);
+    let sums = store.usage(tenant, &queries(&summed), unclaimed).await?;
     for one in &summed {
         note(&mut outcomes[one.index], one.window, read_sum(one, &sums));
     }
-    for (one, measured) in fold(store, tenant, folded).await? {
+    for (one, measured) in fold(store, tenant, folded, unclaimed).await? {
         note(&mut outcomes[one.index], one.window, measured);
     }
     Ok(outcomes)
@@ -55,6 +65,7 @@ struct Measuring<'a> {
     /// Whose it is: position in what was wanted.
     index: usize,
     customer: &'a str,
+    subscription: &'a str,
     price: &'a Price,
     meter: &'a Meter,
     window: &'a UsageWindow,
@@ -77,23 +88,24 @@ impl Measuring<'_> {
     }
 }
 
-/// The windows that the database adds up, each customer and meter once, and the others.
+/// The windows that the database adds up, each subscription and meter once, and the others.
 fn split<'a>(
     wanted: &'a [Wanted<'_>],
-    meters: &BTreeMap<&str, &'a Meter>,
+    meters: &'a Meters,
     outcomes: &mut Outcomes,
 ) -> (Vec<Measuring<'a>>, Vec<Measuring<'a>>) {
     let mut seen = BTreeSet::new();
     let (mut summed, mut folded) = (Vec::new(), Vec::new());
     for (index, one) in wanted.iter().enumerate() {
         for window in &one.windows {
-            let found = one.plan.price(&window.price).zip(meters.get(window.meter.as_str()).copied());
+            let found = one.plan.price(&window.price).zip(meters.get(&window.meter));
             let Some((price, meter)) = found else {
                 outcomes[index] = Err(format!("meter `{}`: there is none", window.meter));
                 continue;
             };
-            let measuring = Measuring { index, customer: one.customer, price, meter, window };
-            let adds_up = measuring.adds_up() && seen.insert((one.customer, window.meter.as_str()));
+            let (customer, subscription) = (one.customer, one.subscription);
+            let measuring = Measuring { index, customer, subscription, price, meter, window };
+            let adds_up = measuring.adds_up() && seen.insert((one.subscription, window.meter.as_str()));
             if adds_up { summed.push(measuring) } else { folded.push(measuring) }
         }
     }
@@ -103,6 +115,7 @@ fn split<'a>(
 fn queries(measuring: &[Measuring<'_>]) -> Vec<UsageQuery> {
     let query = |one: &Measuring<'_>| UsageQuery {
         customer: one.customer.to_owned(),
+        subscription: one.subscription.to_owned(),
         meter: one.window.meter.clone(),
         from: one.from(),
         to: one.window.window.to,
@@ -111,7 +124,7 @@ fn queries(measuring: &[Measuring<'_>]) -> Vec<UsageQuery> {
 }
 
 fn read_sum(one: &Measuring<'_>, sums: &UsageSums) -> Result<Vec<Used>, String> {
-    match sums.get(&(one.customer.to_owned(), one.window.meter.clone())) {
+    match sums.get(&(one.subscription.to_owned(), one.window.meter.clone())) {
         Some(Ok(quantity)) => Ok(vec![Used::quantity(Exact::from(*quantity))]),
         Some(Err(error)) => Err(error.to_string()),
         None => Ok(Vec::new()),
@@ -134,19 +147,24 @@ async fn fold<'a>(
     store: &Store,
     tenant: &str,
     measuring: Vec<Measuring<'a>>,
+    unclaimed: Unclaimed,
 ) -> Result<Vec<(Measuring<'a>, Result<Vec<Used>, String>)>, BillingError> {
     if measuring.is_empty() {
         return Ok(Vec::new());
     }
-    // By customer and meter.
+    // By subscription and meter.
     let mut running: BTreeMap<&str, BTreeMap<&str, Vec<Fold<'a>>>> = BTreeMap::new();
     for one in &measuring {
-        let meters = running.entry(one.customer).or_default();
+        let meters = running.entry(one.subscription).or_default();
         meters.entry(one.window.meter.as_str()).or_default().push(Fold::begin(*one));
     }
-    let mut events = std::pin::pin!(store.usage_events(tenant, &queries(&measuring)).await?);
+    let mut events = std::pin::pin!(store.usage_events(tenant, &queries(&measuring), unclaimed).await?);
     while let Some(event) = events.try_next().await? {
-        let meters = running.get_mut(event.customer.as_str());
+        // What nobody has claimed is counted for the only one that is asked about.
+        let meters = match &event.subscription {
+            Some(subscription) => running.get_mut(subscription.as_str()),
+            None => running.values_mut().next(),
+        };
         for one in meters.and_then(|meters| meters.get_mut(event.meter.as_str())).into_iter().flatten() {
             one.add(&event);
         }

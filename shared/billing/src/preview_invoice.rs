@@ -9,7 +9,7 @@ use crate::{
     create_subscription::{check_terms, find_plan, on_sale, start},
     find_customer::find_customer,
     loaded_subscription::refusal,
-    upcoming_invoice::nothing,
+    upcoming_invoice::paid,
 };
 
 /// Somebody who is no customer yet.
@@ -32,18 +32,18 @@ pub async fn preview_invoice(
     prospect: Option<Prospect>,
     new: &NewSubscription,
 ) -> Result<UpcomingInvoice, BillingError> {
-    let (customer, prospect, live) = match prospect {
-        Some(prospect) => (None, prospect, Vec::new()),
+    let (payer, prospect) = match prospect {
+        Some(prospect) => (None, prospect),
         None => {
             let customer = find_customer(store, tenant, &new.customer).await?;
-            let live = store.live_subscriptions(tenant, &customer.id).await?;
             let (currency, taxes) = (Some(customer.currency), customer.taxes());
-            (Some(customer.id), Prospect { currency, timezone: customer.timezone, taxes }, live)
+            let prospect = Prospect { currency, timezone: customer.timezone.clone(), taxes };
+            (Some(customer), prospect)
         }
     };
     let plan = on_sale(&find_plan(store, tenant, &new.plan).await?)?;
     let currency = prospect.currency.unwrap_or(plan.plan.currency());
-    check_terms(currency, &plan, &live)?;
+    check_terms(currency, &plan)?;
     let coupons = find_coupons(store, (tenant, currency), &new.coupons).await?;
     let subscription = start(new, &plan, (time.now, &prospect.timezone), coupons)?;
     let (zone, taxes) = (&prospect.timezone, &prospect.taxes);
@@ -51,6 +51,9 @@ pub async fn preview_invoice(
     let bill =
         domain::bill(&billable, &Occasion::Boundary { next_plan: None }, &Metered::default()).map_err(refusal)?;
     let boundary = subscription.start_date();
-    let content = bill.invoice.map_or_else(|| nothing(&billable, (boundary, subscription.start_at())), Ok)?;
-    Ok(UpcomingInvoice { customer, subscription: None, boundary, content })
+    let mut content = bill.invoice.map_or_else(|| domain::nothing(&billable).map_err(refusal), Ok)?;
+    if let Some(customer) = &payer {
+        content = paid(store, customer, time, content).await?;
+    }
+    Ok(UpcomingInvoice { customer: payer.map(|customer| customer.id), subscription: None, boundary, content })
 }

@@ -7,14 +7,17 @@
 use domain::{Occasion, SubscriptionStatus};
 use queue::NewJob;
 use serde_json::{Value, json};
-use store::{Message, Notification, Recipient, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
+use store::{LateUsage, Message, Notification, Recipient, Store, SubscriptionRecord, UnitOfWork, WalletRecord};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
     actor::Fact,
-    issue_invoice::{self, Issue, Source},
+    adjust_usage::Books,
+    bill_occasion::{Matter, Party, bill_occasion},
+    close_usage::Mode,
+    issue_invoice,
     jobs::SendNotification,
-    loaded_subscription::{LoadedSubscription, refusal},
+    loaded_subscription::LoadedSubscription,
     purse::load_wallets,
 };
 
@@ -32,6 +35,8 @@ pub(crate) struct SubscriptionDesk<'a> {
     wallets: Vec<WalletRecord>,
     unit: UnitOfWork,
     follow_up: Vec<NewJob>,
+    /// Whether what came late is in the unit.
+    adjusted: bool,
 }
 
 impl<'a> SubscriptionDesk<'a> {
@@ -49,7 +54,7 @@ impl<'a> SubscriptionDesk<'a> {
         let wallets = load_wallets(store, &loaded.customer, time).await?;
         let (unit, follow_up) = (UnitOfWork::default(), Vec::new());
         let before = particulars(&loaded.record);
-        let mut desk = Self { store, actor, time, loaded, before, wallets, unit, follow_up };
+        let mut desk = Self { store, actor, time, loaded, before, wallets, unit, follow_up, adjusted: false };
         desk.catch_up().await?;
         Ok(desk)
     }
@@ -97,40 +102,27 @@ impl<'a> SubscriptionDesk<'a> {
         Ok(())
     }
 
-    /// Writes the customer as well, so that of two actions at once that look at the customer's subscriptions one sees the
-    /// other.
-    ///
-    /// # Errors
-    /// Store errors when it cannot be encoded.
-    pub(crate) fn hold_customer(&mut self) -> Result<(), BillingError> {
-        Ok(self.unit.replace(&mut self.loaded.customer)?)
-    }
-
     /// Bills an occasion: measures what it takes, issues the invoice if there is one, and moves the subscription on.
     ///
     /// # Errors
     /// `State`, `Rule` or `Spec` when the occasion does not fit the subscription; store errors.
     pub(crate) async fn bill(&mut self, occasion: &Occasion<'_>) -> Result<(), BillingError> {
-        let metered = self.loaded.measure(self.store, occasion).await?;
-        let boundary = self.loaded.record.subscription.next_boundary();
-        let bill = domain::bill(&self.loaded.billable(), occasion, &metered).map_err(refusal)?;
-        self.loaded.record.subscription = bill.subscription;
-        let Some(content) = bill.invoice else { return Ok(()) };
-        // Only a boundary is billed once a day; whatever else happens is told apart by the revision.
-        let at_boundary = matches!(occasion, Occasion::Boundary { .. });
-        let day = self.loaded.record.subscription.date_of(content.issued_at);
-        let issue = Issue {
-            customer: &mut self.loaded.customer,
-            wallets: &mut self.wallets,
-            source: Source::Subscription(&self.loaded.record.id),
-            boundary: boundary.filter(|_| at_boundary).unwrap_or(day),
-            revision: (!at_boundary).then_some(self.loaded.record.revision),
-            content,
-            chunk: None,
-            is_held: self.loaded.record.subscription.is_billed_as_drafts(),
-        };
-        let invoice = issue_invoice::issue_invoice(&mut self.unit, self.actor, self.time, issue)?;
-        self.follow_up.extend(issue_invoice::follow_up(&invoice)?);
+        let mut counted = self.loaded.count(self.store, occasion, Mode::Close).await?;
+        // What came late is billed by the first invoice of a unit: it is not written yet that it was. A resumption bills no
+        // usage.
+        if self.adjusted || matches!(occasion, Occasion::Resume { .. }) {
+            counted.late = LateUsage::default();
+        } else {
+            self.adjusted = true;
+        }
+        let books = Books::load(self.store, &self.actor.tenant, [&counted.late].into_iter()).await?;
+        let LoadedSubscription { record, plan, customer, .. } = &mut self.loaded;
+        let party = Party { record, plan, customer, wallets: &mut self.wallets };
+        let matter = Matter { occasion, counted: &counted, books: &books, chunk: None };
+        let invoice = bill_occasion(&mut self.unit, (self.actor, self.time), party, &matter)?;
+        if let Some(invoice) = &invoice {
+            self.follow_up.extend(issue_invoice::follow_up(invoice)?);
+        }
         Ok(())
     }
 
@@ -154,8 +146,8 @@ impl<'a> SubscriptionDesk<'a> {
     /// # Errors
     /// Store errors when the documents cannot be encoded.
     pub(crate) fn close(mut self, name: EventType, data: Value) -> Result<Change<SubscriptionRecord>, BillingError> {
-        self.loaded.note_meters();
         let mut record = self.loaded.record;
+        record.note_meters(&self.loaded.plan.plan);
         record.due = self.time.due(record.subscription.due_at());
         self.unit.replace(&mut record)?;
         let fact = Fact { name, subject: &record.id, revision: record.revision, data };

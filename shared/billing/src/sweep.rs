@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use queue::{NewJob, QueueError};
 use store::{
     AuditEntry, BillingRun, Chunk, DueRef, Event, EventDelivery, GatewayEventRecord, Invoice, Notification, Operation,
-    Record, Refund, TestClock, WebhookDelivery,
+    Record, Refund, TestClock, UsageReport, WebhookDelivery,
 };
 
 use crate::{
     Billing, BillingError, chunk_stage,
     jobs::{
         AdvanceOperation, AdvanceTestClock, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
-        ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
+        FinishUsageReport, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
     },
     mirror_dead_letters::restore_dead_letters,
 };
@@ -76,8 +76,10 @@ async fn sweep_due(billing: &Billing, until: Timestamp) -> Result<Sweep, Billing
         NewJob::of(&TriggerBillingCycle { tenant: due.tenant, run: due.id })
     })
     .await?;
-    sweep_all::<Invoice>(billing, until, &mut sweep, |due| {
-        NewJob::of(&CollectPayment::Invoice { tenant: due.tenant, invoice: due.id })
+    sweep_all::<Invoice>(billing, until, &mut sweep, collect_invoice).await?;
+    sweep_drafts(billing, &mut sweep).await?;
+    sweep_all::<UsageReport>(billing, until, &mut sweep, |due| {
+        NewJob::of(&FinishUsageReport { tenant: due.tenant, report: due.id })
     })
     .await?;
     sweep_all::<Notification>(billing, until, &mut sweep, |due| {
@@ -127,6 +129,19 @@ async fn sweep_all<R: Record>(
         offer(billing, page.into_iter().map(&job).collect::<Result<_, _>>()?, sweep).await?;
         last = Some(end);
     }
+}
+
+/// Drafts of tenants on a test clock are final when that says so.
+async fn sweep_drafts(billing: &Billing, sweep: &mut Sweep) -> Result<(), BillingError> {
+    for clock in billing.store.test_clocks().await? {
+        let due = billing.store.due_on::<Invoice>((&clock.id, clock.now), PAGE).await?;
+        offer(billing, due.into_iter().map(collect_invoice).collect::<Result<_, _>>()?, sweep).await?;
+    }
+    Ok(())
+}
+
+fn collect_invoice(due: DueRef) -> Result<NewJob, QueueError> {
+    NewJob::of(&CollectPayment::Invoice { tenant: due.tenant, invoice: due.id })
 }
 
 /// A chunk's job depends on how far it is; those of a paused run have none.

@@ -1,15 +1,18 @@
 //! What a subscription will be billed, and what was used so far: by what is known now, and without any effect.
 
 use domain::{
-    AppliedCoupon, Billable, BillingPeriod, Currency, Exact, Group, InvoiceContent, InvoiceHead, InvoiceReason,
-    LineItem, Usage, UsageWindow,
+    BillingPeriod, Currency, Exact, Group, InvoiceContent, LateCharges, LineItem, Metered, Usage, UsageWindow, Wallet,
+    apply_credits,
 };
 use jiff::{Timestamp, civil::Date};
-use store::Store;
+use store::{Customer, Store, WalletRecord};
 
 use crate::{
-    BillingError,
+    BillingError, TenantTime,
+    adjust_usage::Books,
+    close_usage::{Counted, Mode},
     loaded_subscription::{LoadedSubscription, refusal},
+    purse::load_wallets,
 };
 
 /// What a boundary would bill.
@@ -23,6 +26,17 @@ pub struct UpcomingInvoice {
     pub boundary: Date,
     /// Without lines when nothing would be billed.
     pub content: InvoiceContent,
+}
+
+/// What was used so far.
+#[derive(Clone, Debug)]
+pub struct UsageSoFar {
+    /// In the windows under way.
+    pub prices: Vec<PriceUsage>,
+    /// What came late for periods that were billed before, as the next invoice will bill it.
+    pub late: Vec<LineItem>,
+    /// Of all amounts.
+    pub currency: Currency,
 }
 
 /// What was used of a price in its window under way, by one group if it has groups.
@@ -52,34 +66,49 @@ pub struct PriceUsage {
 ///
 /// # Errors
 /// `NotFound` for an unknown subscription, or one that is over; `Rule` when it cannot be billed; store errors.
-pub async fn upcoming_invoice(store: &Store, tenant: &str, id: &str) -> Result<UpcomingInvoice, BillingError> {
+pub async fn upcoming_invoice(
+    store: &Store,
+    (tenant, time): (&str, &TenantTime),
+    id: &str,
+) -> Result<UpcomingInvoice, BillingError> {
     let loaded = LoadedSubscription::load(store, tenant, id).await?;
     let subscription = &loaded.record.subscription;
     let boundary = subscription.next_boundary().zip(subscription.due_at());
     let (boundary, at) = boundary.ok_or_else(|| BillingError::not_found("upcoming_invoice", id))?;
-    let metered = loaded.measure(store, &loaded.boundary()).await?;
+    let counted = loaded.count(store, &loaded.boundary(), Mode::Look).await?;
+    let late = late_charges(store, &loaded, &counted).await?;
+    let metered = Metered { usage: counted.usage, late };
     let bill = domain::bill(&loaded.billable(), &loaded.boundary(), &metered).map_err(refusal)?;
-    let content = bill.invoice.map_or_else(|| nothing(&loaded.billable(), (boundary, at)), Ok)?;
+    let content = bill.invoice.map_or_else(|| domain::nothing(&loaded.billable()).map_err(refusal), Ok)?;
+    // It is paid when it is issued, or later.
+    let time = TenantTime { now: time.now.max(at), ..time.clone() };
+    let content = paid(store, &loaded.customer, &time, content).await?;
     let LoadedSubscription { record, customer, .. } = loaded;
     Ok(UpcomingInvoice { customer: Some(customer.id), subscription: Some(record.id), boundary, content })
 }
 
-/// An invoice without lines, which would not be issued.
-pub(crate) fn nothing(
-    billable: &Billable<'_>,
-    (boundary, at): (Date, Timestamp),
+/// What came late for periods that were billed before.
+async fn late_charges(
+    store: &Store,
+    loaded: &LoadedSubscription,
+    counted: &Counted,
+) -> Result<LateCharges, BillingError> {
+    let books = Books::load(store, &loaded.record.tenant, [&counted.late].into_iter()).await?;
+    Ok(books.adjust(&loaded.billable(), &counted.late)?.charges)
+}
+
+/// The invoice as wallets and balance would pay it now, without any effect.
+pub(crate) async fn paid(
+    store: &Store,
+    customer: &Customer,
+    time: &TenantTime,
+    content: InvoiceContent,
 ) -> Result<InvoiceContent, BillingError> {
-    let starts = boundary == billable.subscription.start_date();
-    let head = InvoiceHead {
-        reason: if starts { InvoiceReason::SubscriptionCreate } else { InvoiceReason::Period },
-        issued_at: at,
-        currency: billable.plan.currency(),
-        plan: Some(billable.plan.key().to_owned()),
-        tax_rates: billable.taxes.rates.clone(),
-        tax_rounding: billable.taxes.rounding,
-        coupons: AppliedCoupon::in_force(billable.subscription.coupons()),
-    };
-    InvoiceContent::of_lines(head, Vec::new()).map_err(|error| refusal(error.into()))
+    let wallets = load_wallets(store, customer, time).await?;
+    let mut wallets: Vec<Wallet> = wallets.iter().map(WalletRecord::wallet).collect();
+    let mut balance_minor = customer.balance_minor;
+    let content = apply_credits(content, &mut wallets, &mut balance_minor, time.now);
+    content.map_err(|error| BillingError::rule("not_billable", "", error.to_string()))
 }
 
 /// What was used in the subscription's windows under way at `now`, by price and group; none before it starts, in a free trial
@@ -91,13 +120,15 @@ pub async fn usage_so_far(
     store: &Store,
     (tenant, id): (&str, &str),
     now: Timestamp,
-) -> Result<Vec<PriceUsage>, BillingError> {
+) -> Result<UsageSoFar, BillingError> {
     let loaded = LoadedSubscription::load(store, tenant, id).await?;
     let windows = domain::windows_under_way(&loaded.billable(), now).map_err(refusal)?;
-    let usage = loaded.measure_windows(store, windows.clone()).await?.usage;
-    let lines = domain::usage_so_far(&loaded.billable(), now, usage.clone()).map_err(refusal)?;
-    let currency = loaded.plan.plan.currency();
-    Ok(windows.iter().flat_map(|window| rows(window, currency, (&usage, &lines))).collect())
+    let counted = loaded.count_windows(store, windows.clone(), Mode::Look).await?;
+    let lines = domain::usage_so_far(&loaded.billable(), now, counted.usage.clone()).map_err(refusal)?;
+    let late = late_charges(store, &loaded, &counted).await?.lines;
+    let (currency, usage) = (loaded.plan.plan.currency(), &counted.usage);
+    let prices = windows.iter().flat_map(|window| rows(window, currency, (usage, &lines))).collect();
+    Ok(UsageSoFar { prices, late, currency })
 }
 
 /// A row for each group that was used; one of nothing where none was.

@@ -95,6 +95,18 @@ pub fn usage_pass_id(chunk: &str, pass: i32) -> String {
     format!("upa_{}_{pass}", body(chunk))
 }
 
+/// What was closed with an invoice, or would have been one.
+#[must_use]
+pub fn usage_closing_id(invoice: &str) -> String {
+    format!("clo_{}", body(invoice))
+}
+
+/// The mark of late usage of a subscription and meter.
+#[must_use]
+pub fn late_mark_id(subscription: &str, meter: &str) -> String {
+    format!("late_{}_{meter}", body(subscription))
+}
+
 /// One tick of a schedule; unique, so that two schedulers make one.
 #[must_use]
 pub fn tick_id(schedule: &str, at: Timestamp) -> String {

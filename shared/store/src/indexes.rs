@@ -15,11 +15,12 @@ use crate::{
     chunks::Chunk, counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
     dead_letters::DeadLetterRecord, event_deliveries::EventDelivery, events::Event, gateway_accounts::GatewayAccount,
     gateway_customers::GatewayCustomer, gateway_events::GatewayEventRecord, idempotency_keys::IdempotencyKey,
-    invoices::Invoice, ledger_entries::LedgerEntry, meters::MeterRecord, notifications::Notification,
-    operations::Operation, payment_attempts::PaymentAttempt, plans::PlanRecord, plans::PlanVersion, refunds::Refund,
-    schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord, tax_rates::TaxRateRecord, tenants::Tenant,
-    test_clocks::TestClock, usage_events::UsageEvent, usage_passes::UsagePass, users::User, wallets::WalletRecord,
-    webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
+    invoices::Invoice, late_marks::LateMark, ledger_entries::LedgerEntry, meters::MeterRecord,
+    notifications::Notification, operations::Operation, payment_attempts::PaymentAttempt, plans::PlanRecord,
+    plans::PlanVersion, refunds::Refund, schedules::Schedule, schedules::Tick, subscriptions::SubscriptionRecord,
+    tax_rates::TaxRateRecord, tenants::Tenant, test_clocks::TestClock, usage_closings::UsageClosing,
+    usage_events::UsageEvent, usage_fences::UsageFence, usage_passes::UsagePass, usage_reports::UsageReport,
+    users::User, wallets::WalletRecord, webhook_deliveries::WebhookDelivery, webhook_endpoints::WebhookEndpoint,
 };
 
 /// The server's code for creating a collection that exists.
@@ -37,6 +38,13 @@ fn unique(keys: Document) -> IndexModel {
 fn sweep() -> IndexModel {
     let options = IndexOptions::builder().partial_filter_expression(doc! { "due_at": { "$exists": true } }).build();
     IndexModel::builder().keys(doc! { "due_clock": 1, "due_at": 1, "_id": 1 }).options(options).build()
+}
+
+/// Events that no subscription has claimed; few, since most are claimed as they come.
+fn unclaimed() -> IndexModel {
+    let options = IndexOptions::builder().partial_filter_expression(doc! { "unclaimed": { "$exists": true } }).build();
+    let keys = doc! { "tenant": 1, "unclaimed": 1, "customer": 1, "meter": 1, "timestamp": 1 };
+    IndexModel::builder().keys(keys).options(options).build()
 }
 
 /// Newest first, for clients.
@@ -78,7 +86,12 @@ impl Store {
         self.ensure::<CouponRecord>([unique(doc! { "tenant": 1, "coupon.key": 1 }), list()]).await?;
         self.ensure::<SubscriptionRecord>([sweep(), list(), index(doc! { "tenant": 1, "customer": 1, "due_at": 1 })])
             .await?;
-        self.ensure::<UsageEvent>([index(doc! { "tenant": 1, "customer": 1, "meter": 1, "timestamp": 1 })]).await?;
+        let by_time = index(doc! { "tenant": 1, "customer": 1, "meter": 1, "timestamp": 1 });
+        self.ensure::<UsageEvent>([by_time, unclaimed()]).await?;
+        self.ensure::<UsageReport>([sweep()]).await?;
+        self.ensure::<UsageFence>([index(doc! { "tenant": 1, "customer": 1 })]).await?;
+        self.ensure::<LateMark>([index(doc! { "tenant": 1, "subscription": 1 })]).await?;
+        self.ensure::<UsageClosing>([index(doc! { "tenant": 1, "subscription": 1, "to": 1 })]).await?;
         self.ensure::<Invoice>([
             sweep(),
             list(),

@@ -4,7 +4,7 @@
 //! **Invariant:** attempt n+1 exists only through a compare-and-set on `{ open_attempt: none, attempts: n }`.
 
 use bson::{Document, doc};
-use domain::{InvoiceContent, InvoiceStatus, Money};
+use domain::{InvoiceContent, InvoiceStatus, LateCharges, Money, Subscription};
 use futures::TryStreamExt;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct Invoice {
     pub open_attempt: Option<String>,
     #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
+    /// How to bill a draft again, with the usage that is known by then; none where no usage is billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<DraftRecipe>,
     /// Present while it has to be collected and no chunk looks after it; for a draft, when it is to be finalised; in dunning,
     /// when the next step is.
     #[serde(flatten)]
@@ -87,6 +90,17 @@ pub enum DunningWait {
     End,
     /// Nothing: it is over, and the invoice stays open.
     Nothing,
+}
+
+/// What a draft is billed again from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DraftRecipe {
+    /// The subscription as it was before its boundary.
+    pub before: Subscription,
+    /// What came late for earlier periods by then.
+    pub late: LateCharges,
+    /// What the boundary closed.
+    pub closing: String,
 }
 
 impl Invoice {

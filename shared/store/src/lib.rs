@@ -30,6 +30,7 @@ mod ids;
 mod indexes;
 mod instant;
 mod invoices;
+mod late_marks;
 mod ledger_entries;
 mod list;
 mod messages;
@@ -50,8 +51,11 @@ mod tax_rates;
 mod tenants;
 mod test_clocks;
 mod unit_of_work;
+mod usage_closings;
 mod usage_events;
+mod usage_fences;
 mod usage_passes;
+mod usage_reports;
 mod users;
 mod wallets;
 mod webhook_deliveries;
@@ -81,10 +85,11 @@ pub use gateway_events::{GatewayEventRecord, GatewayEventResult, gateway_event_i
 pub use idempotency_keys::{Charged, Claim, IdempotencyKey, StoredReply};
 pub use ids::{
     balance_entry_id, chunk_id, clock_run_id, default_subscription_id, event_delivery_id, event_id, invoice_id,
-    ledger_entry_id, notification_id, payment_attempt_id, plan_of_version, plan_version_id, scheduled_run_id, tick_id,
-    usage_pass_id, webhook_delivery_id,
+    late_mark_id, ledger_entry_id, notification_id, payment_attempt_id, plan_of_version, plan_version_id,
+    scheduled_run_id, tick_id, usage_closing_id, usage_pass_id, webhook_delivery_id,
 };
-pub use invoices::{DunningWait, Invoice, InvoiceDunning};
+pub use invoices::{DraftRecipe, DunningWait, Invoice, InvoiceDunning};
+pub use late_marks::LateMark;
 pub use ledger_entries::LedgerEntry;
 pub use list::{ListFilter, Page, PageRequest};
 pub use messages::Message;
@@ -98,13 +103,16 @@ pub use refunds::{Refund, RefundState};
 pub use run_items::ItemState;
 pub use schedules::{Schedule, Tick};
 pub use secret_text::SecretText;
-pub use subscriptions::{DueSubscriptions, SubscriptionRecord};
+pub use subscriptions::{DueSubscriptions, MeteredSpan, MeteredSubscription, SubscriptionRecord};
 pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
 pub use test_clocks::{TestClock, UnderWay};
 pub use unit_of_work::{Announced, UnitOfWork};
-pub use usage_events::{Insertion, UsageEvent, UsageQuery, UsageSums};
-pub use usage_passes::{UsagePass, UsagePassEntry};
+pub use usage_closings::UsageClosing;
+pub use usage_events::{Insertion, Unclaimed, UsageEvent, UsageQuery, UsageSums};
+pub use usage_fences::UsageFence;
+pub use usage_passes::{IgnoredUsage, LateUsage, RemeasuredWindow, ReopenedClosing, UsagePass, UsagePassEntry};
+pub use usage_reports::{TouchedUsage, UsageReport};
 pub use users::User;
 pub use wallets::WalletRecord;
 pub use webhook_deliveries::{DeliveryAttempt, DeliveryState, ReplayScope, WebhookDelivery};

@@ -3,10 +3,10 @@
 //! **Invariant:** `due_at` is the instant of the subscription's next boundary, on the tenant's clock; it exists exactly as
 //! long as there is one. Billing a boundary moves both in the invoice's transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, doc};
-use domain::Subscription;
+use domain::{Plan, Subscription};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ pub struct SubscriptionRecord {
     pub created: Timestamp,
     pub customer: String,
     pub subscription: Subscription,
-    /// Keys of the meters that its plan bills, so that usage finds its subscription without the plan.
-    pub meters: Vec<String>,
+    /// The meters whose usage its plans have billed, and when, so that usage finds its subscription without the plans.
+    pub meters: Vec<MeteredSpan>,
     pub metadata: BTreeMap<String, String>,
     #[serde(flatten)]
     pub due: Due,
@@ -39,6 +39,49 @@ pub struct DueSubscriptions {
     pub records: Vec<SubscriptionRecord>,
     /// Ids of those that no longer decode, and why.
     pub damaged: Vec<(String, String)>,
+}
+
+/// A span of time, half-open, in which a subscription bills a meter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeteredSpan {
+    /// Key of the meter.
+    pub meter: String,
+    #[serde(with = "instant")]
+    pub from: Timestamp,
+    /// None while no end is known.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Timestamp>,
+}
+
+impl MeteredSpan {
+    /// Whether it covers usage of a meter at an instant.
+    #[must_use]
+    pub fn covers(&self, meter: &str, at: Timestamp) -> bool {
+        self.meter == meter && self.from <= at && self.to.is_none_or(|to| at < to)
+    }
+}
+
+/// What a subscription bills of its customer's usage.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MeteredSubscription {
+    #[serde(rename = "_id")]
+    pub id: String,
+    pub customer: String,
+    pub meters: Vec<MeteredSpan>,
+}
+
+impl SubscriptionRecord {
+    /// Notes which meters are billed by the plan version that it has now, since when, and until when if that is known.
+    pub fn note_meters(&mut self, plan: &Plan) {
+        let (since, end) = (self.subscription.plan_since(), self.subscription.end_at());
+        let reaches = |span: &MeteredSpan| span.from >= since || span.to.is_none_or(|to| to > since);
+        let mut billed: BTreeSet<&str> = plan.meters().collect();
+        for span in self.meters.iter_mut().filter(|span| reaches(span)) {
+            span.to = if billed.remove(span.meter.as_str()) { end } else { Some(since) };
+        }
+        let span = |meter: &str| MeteredSpan { meter: meter.to_owned(), from: since, to: end };
+        self.meters.extend(billed.into_iter().map(span));
+    }
 }
 
 impl Store {
@@ -125,6 +168,24 @@ impl Store {
     ) -> Result<Vec<SubscriptionRecord>, StoreError> {
         let filter = doc! { "tenant": tenant, "customer": customer, "subscription.status": { "$ne": "cancelled" } };
         Ok(self.collection::<SubscriptionRecord>().find(filter).await?.try_collect().await?)
+    }
+
+    /// All subscriptions of these customers, as far as usage has to know them.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn metered_subscriptions(
+        &self,
+        tenant: &str,
+        customers: &[&str],
+    ) -> Result<Vec<MeteredSubscription>, StoreError> {
+        let found = self
+            .collection::<SubscriptionRecord>()
+            .clone_with_type()
+            .find(doc! { "tenant": tenant, "customer": { "$in": customers } })
+            .projection(doc! { "customer": 1, "meters": 1 })
+            .await?;
+        Ok(found.try_collect().await?)
     }
 
     /// Whether the tenant has any subscription.

@@ -13,7 +13,7 @@ use mongodb::{
 };
 
 use crate::{
-    AuditEntry, CreditNoteRecord, Event, Invoice, Record, Revised, Store, StoreError,
+    AuditEntry, CreditNoteRecord, Event, Invoice, LateMark, Record, Revised, Store, StoreError,
     counters::{self, NextNumber, Series},
 };
 
@@ -161,6 +161,11 @@ impl UnitOfWork {
         for (_, document) in records {
             document.entry("request_id".to_owned()).or_insert_with(|| request_id.into());
         }
+    }
+
+    /// Deletes a late mark, unless it has been widened since it was read.
+    pub fn delete_mark(&mut self, mark: &LateMark) {
+        self.deletes.push((LateMark::COLLECTION, mark.unchanged()));
     }
 
     /// The objects whose changes this unit announces: dispatching the events is the follow-up of the commit.

@@ -7,6 +7,7 @@ mod collect_payment;
 mod deliver_event;
 mod deliver_webhook;
 mod dispatch_events;
+mod finish_usage_report;
 mod generate_invoices;
 mod process_gateway_event;
 mod refund_payment;

@@ -151,5 +151,6 @@ async fn explain_invoice(
     Path(id): Path<String>,
 ) -> Result<Json<InvoiceExplanation>, Problem> {
     let invoice: store::Invoice = read::find(&gateway, &caller, ("invoice", &id)).await?;
+    let invoice = billing::current_invoice(&gateway.app.billing.store, invoice).await?;
     InvoiceExplanation::of(invoice).map(Json).map_err(damaged)
 }

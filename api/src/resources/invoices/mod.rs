@@ -228,7 +228,7 @@ impl Invoice {
     }
 }
 
-/// What the lines cover together; an issued invoice has at least one.
+/// What the lines cover together; a draft whose usage was corrected away has none.
 fn span(content: &InvoiceContent, boundary: Date) -> Period {
     let periods = || content.lines.iter().map(|line| line.period);
     Period {
@@ -267,7 +267,7 @@ async fn list_invoices(
     Ok(Json(List::new(URL, page.has_more, rows.map_err(damaged)?)))
 }
 
-/// Gets an invoice.
+/// Gets an invoice; a draft with the usage that is known by now.
 #[utoipa::path(get, path = "/v1/invoices/{id}", tag = "invoices", params(("id" = String, Path)),
     responses((status = 200, body = Invoice), ReadProblems))]
 async fn get_invoice(
@@ -278,5 +278,6 @@ async fn get_invoice(
     let invoice: store::Invoice = read::find(&gateway, &caller, ("invoice", &id)).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let etag = ETag::of_revision(invoice.revision);
+    let invoice = billing::current_invoice(&gateway.app.billing.store, invoice).await?;
     Ok((etag, Json(Invoice::of(invoice, livemode).map_err(damaged)?)))
 }

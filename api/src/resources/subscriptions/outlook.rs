@@ -21,7 +21,8 @@ use crate::{
     state::GatewayState,
 };
 
-/// An invoice that is not issued: what it would say by what is known now. Neither wallets nor balance have paid for it.
+/// An invoice that is not issued: what it would say by what is known now, late usage included, and what wallets and balance
+/// would pay of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct InvoicePreview {
     /// Always `upcoming_invoice`.
@@ -54,6 +55,21 @@ pub(super) struct InvoicePreview {
     total_minor: i64,
     /// What that is below zero, for the customer's balance.
     credited_minor: i64,
+    /// What wallets would pay.
+    wallet_applied_minor: i64,
+    /// What the customer's balance would pay.
+    credit_applied_minor: i64,
+    /// What would be left to pay.
+    amount_due_minor: i64,
+}
+
+/// What was used so far, and what came late for periods that were billed before.
+#[derive(Debug, Serialize, ToSchema)]
+struct SubscriptionUsage {
+    #[serde(flatten)]
+    used: List<PriceUsage>,
+    /// As the next invoice will bill it.
+    late: Vec<InvoiceLine>,
 }
 
 /// What was used of a price in its window under way.
@@ -118,6 +134,9 @@ impl InvoicePreview {
             tax_minor: content.tax_minor,
             total_minor: content.total_minor,
             credited_minor: content.credited_minor,
+            wallet_applied_minor: content.wallet_applied_minor,
+            credit_applied_minor: content.credit_applied_minor,
+            amount_due_minor: content.amount_due_minor,
         })
     }
 }
@@ -157,26 +176,34 @@ async fn get_upcoming_invoice(
     Path(id): Path<String>,
 ) -> Result<Json<InvoicePreview>, Problem> {
     let _: store::SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
-    let upcoming = billing::upcoming_invoice(&gateway.app.billing.store, &caller.tenant, &id).await?;
+    let store = &gateway.app.billing.store;
+    let time = TenantTime::read(store, &caller.tenant, gateway.app.clock.now()).await?;
+    let upcoming = billing::upcoming_invoice(store, (&caller.tenant, &time), &id).await?;
     let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    InvoicePreview::of(upcoming, livemode).map(Json).map_err(|error| {
-        tracing::error!(%error, "an upcoming invoice cannot be explained");
-        Problem::internal()
-    })
+    InvoicePreview::of(upcoming, livemode).map(Json).map_err(damaged)
 }
 
-/// Gets what was used of each price in its window under way, and what that costs so far; one row for each group.
+/// A line that was just computed can always be computed again.
+fn damaged(error: AmountError) -> Problem {
+    tracing::error!(%error, "an upcoming invoice cannot be explained");
+    Problem::internal()
+}
+
+/// Gets what was used of each price in its window under way, and what that costs so far, one row for each group; and what came
+/// late for periods that were billed before.
 #[utoipa::path(get, path = "/v1/subscriptions/{id}/usage", tag = "subscriptions",
-    params(("id" = String, Path)), responses((status = 200, body = List<PriceUsage>), ReadProblems))]
+    params(("id" = String, Path)), responses((status = 200, body = SubscriptionUsage), ReadProblems))]
 async fn get_subscription_usage(
     State(gateway): State<GatewayState>,
     Reader(caller): Reader<GetSubscriptionUsage>,
     Path(id): Path<String>,
-) -> Result<Json<List<PriceUsage>>, Problem> {
+) -> Result<Json<SubscriptionUsage>, Problem> {
     let _: store::SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
     let store = &gateway.app.billing.store;
     let time = TenantTime::read(store, &caller.tenant, gateway.app.clock.now()).await?;
     let usage = billing::usage_so_far(store, (&caller.tenant, &id), time.now).await?;
-    let rows = usage.into_iter().map(PriceUsage::of).collect();
-    Ok(Json(List::new(&format!("/v1/subscriptions/{id}/usage"), false, rows)))
+    let late = usage.late.iter().map(|line| InvoiceLine::of(line, usage.currency)).collect::<Result<_, _>>();
+    let rows = usage.prices.into_iter().map(PriceUsage::of).collect();
+    let used = List::new(&format!("/v1/subscriptions/{id}/usage"), false, rows);
+    Ok(Json(SubscriptionUsage { used, late: late.map_err(damaged)? }))
 }

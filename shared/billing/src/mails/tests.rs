@@ -164,6 +164,7 @@ fn invoice() -> Invoice {
         attempts: 0,
         open_attempt: None,
         paid_at: None,
+        recipe: None,
         due: Due::never(),
     }
 }

@@ -7,7 +7,8 @@ use std::{any::type_name, collections::BTreeMap, fs, path::Path};
 
 use billing::jobs::{
     AdvanceOperation, AdvanceTestClock, CalculateUsage, CollectPayment, DeliverEvent, DeliverWebhook, DispatchEvents,
-    GenerateInvoices, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification, TriggerBillingCycle,
+    FinishUsageReport, GenerateInvoices, ProcessGatewayEvent, RefundPayment, SealAudit, SendNotification,
+    TriggerBillingCycle,
 };
 use queue::Job;
 
@@ -50,6 +51,7 @@ fn samples() -> Vec<Sample> {
         sample(&TriggerBillingCycle { tenant: tenant(), run: "run_1".to_owned() }, "run"),
         sample(&CalculateUsage { tenant: tenant(), chunk: chunk(), pass: 2 }, "pass"),
         sample(&GenerateInvoices { tenant: tenant(), chunk: chunk(), pass: 2 }, "pass"),
+        sample(&FinishUsageReport { tenant: tenant(), report: "urp_1".to_owned() }, "report"),
         collect_payment(CollectPayment::Chunk { tenant: tenant(), chunk: chunk() }),
         collect_payment(CollectPayment::Invoice { tenant: tenant(), invoice: "inv_1".to_owned() }),
         send_notification(SendNotification::Chunk { tenant: tenant(), chunk: chunk() }),

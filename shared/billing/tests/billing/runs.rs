@@ -1,8 +1,7 @@
 //! Runs and creations at once: whoever comes first bills, the other finds nothing.
 
-use billing::BillingError;
 use futures::future::join;
-use store::{ChunkState, Invoice, ListFilter, PageRequest, SubscriptionRecord};
+use store::{ChunkState, Invoice, ListFilter, PageRequest};
 
 use crate::{
     pipeline::Repeat,
@@ -18,7 +17,6 @@ async fn runs_and_creations_at_once_bill_each_boundary_once() {
     two_runs_at_once(&servers.world("two_runs").await).await;
     a_pass_that_another_run_has_billed_is_skipped(&servers.world("skipped").await).await;
     a_creation_during_a_run(&servers.world("creation").await).await;
-    of_two_subscriptions_to_one_meter_one_is_refused(&servers.world("meter").await).await;
     a_run_is_planned_by_chunks(&servers.world("chunks").await).await;
 }
 
@@ -94,25 +92,6 @@ async fn a_creation_during_a_run(world: &World) {
 }
 
 const BASE: &str = r#"{"key":"base","kind":"fixed","timing":"advance","model":{"type":"flat","amount":"20.00"}}"#;
-
-/// In the future, so that nothing is billed and the customer alone stands between them.
-const SOON: &str = "2026-09-01T00:00:00Z";
-
-async fn of_two_subscriptions_to_one_meter_one_is_refused(world: &World) {
-    world.set_up().await;
-    world.customer("cus_1", "pm_sandbox_ok").await;
-    // Neither sees the other when it decides.
-    let one = world.decide_subscription("sub_1", ("cus_1", "dev"), SOON).await.unwrap();
-    let other = world.decide_subscription("sub_2", ("cus_1", "dev"), SOON).await.unwrap();
-    let (one, other) = join(world.billing.commit(one), world.billing.commit(other)).await;
-    let (won, lost) = if one.is_ok() { (one, other) } else { (other, one) };
-    let stored: Vec<String> = world.all::<SubscriptionRecord>().await.into_iter().map(|record| record.id).collect();
-    assert_eq!(stored, [won.unwrap().id]);
-    assert!(lost.unwrap_err().is_conflict());
-    // The loser decides again, and is then told why.
-    let again = world.subscribe("sub_2", ("cus_1", "dev"), SOON).await;
-    assert!(matches!(again, Err(BillingError::Rule { code: "meter_in_use", .. })), "{again:?}");
-}
 
 /// More customers than a chunk takes: planned by two at once, none is left out and none is planned twice.
 async fn a_run_is_planned_by_chunks(world: &World) {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use billing::{
-    Actor, Billing, BillingError, Change, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
+    Actor, Billing, BillingError, Ingestion, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
     NewUsageEvent, TenantTime, UsageSubject,
 };
 use domain::{BillingCycle, Meter, Plan};
 use jiff::Timestamp;
-use store::{BillingRun, Customer, SubscriptionRecord};
+use store::{BillingRun, Customer, SubscriptionRecord, TestClock, UnitOfWork};
 
 use crate::servers::Gateway;
 
@@ -23,6 +23,23 @@ pub(crate) struct World {
     /// The same database, for looking at it behind the product's back.
     pub(crate) database: mongodb::Database,
     pub(crate) gateway: Gateway,
+}
+
+/// An event of the meter `calls`.
+pub(crate) fn event(id: &str, subject: UsageSubject, timestamp: &str) -> NewUsageEvent {
+    NewUsageEvent {
+        id: id.to_owned(),
+        subject,
+        meter: "calls".to_owned(),
+        timestamp: timestamp.parse().unwrap(),
+        properties: BTreeMap::new(),
+        replaces: None,
+    }
+}
+
+/// The report of a batch, which is tried again under the same id.
+pub(crate) fn report_id(events: &[NewUsageEvent]) -> String {
+    format!("urp_{}", events.first().map_or("", |event| &event.id))
 }
 
 pub(crate) fn actor() -> Actor {
@@ -64,7 +81,8 @@ impl World {
         TenantTime::read(&self.billing.store, TENANT, WALL).await.unwrap()
     }
 
-    async fn meter(&self, id: &str, spec: &str) {
+    /// Adds a meter.
+    pub(crate) async fn meter(&self, id: &str, spec: &str) {
         let meter: Meter = serde_json::from_str(spec).unwrap();
         let (store, time) = (&self.billing.store, self.time().await);
         let change =
@@ -74,7 +92,12 @@ impl World {
 
     pub(crate) async fn plan(&self, id: &str, key: &str, prices: &str) {
         let spec = format!(r#"{{"key":"{key}","currency":"usd","interval":"month","prices":[{prices}]}}"#);
-        let plan: Plan = serde_json::from_str(&spec).unwrap();
+        self.plan_of(id, &spec).await;
+    }
+
+    /// Adds a plan of any kind.
+    pub(crate) async fn plan_of(&self, id: &str, spec: &str) {
+        let plan: Plan = serde_json::from_str(spec).unwrap();
         let (store, time) = (&self.billing.store, self.time().await);
         let new = NewPlan { id: id.to_owned(), plan, metadata: BTreeMap::new() };
         let change = billing::create_plan(store, &actor(), &time, new).await.unwrap();
@@ -83,6 +106,11 @@ impl World {
 
     /// A customer in UTC who pays with `token`.
     pub(crate) async fn customer(&self, id: &str, token: &str) -> Customer {
+        self.customer_with_grace(id, token, 0).await
+    }
+
+    /// The same, whose periodic invoices stay drafts for some days.
+    pub(crate) async fn customer_with_grace(&self, id: &str, token: &str, invoice_grace_days: u16) -> Customer {
         let new = NewCustomer {
             name: format!("Customer {id}"),
             email: format!("{id}@example.com"),
@@ -93,7 +121,7 @@ impl World {
             tax_rates: Vec::new(),
             tax_rounding: domain::TaxRounding::default(),
             payment_method: Some(token.to_owned()),
-            invoice_grace_days: 0,
+            invoice_grace_days,
             metadata: BTreeMap::new(),
         };
         let change = billing::create_customer(&actor(), &self.time().await, id.to_owned(), new).unwrap();
@@ -107,17 +135,6 @@ impl World {
         (customer, plan): (&str, &str),
         start: &str,
     ) -> Result<SubscriptionRecord, BillingError> {
-        let change = self.decide_subscription(id, (customer, plan), start).await?;
-        self.billing.commit(change).await
-    }
-
-    /// Decides a subscription's creation; it is not committed yet.
-    pub(crate) async fn decide_subscription(
-        &self,
-        id: &str,
-        (customer, plan): (&str, &str),
-        start: &str,
-    ) -> Result<Change<SubscriptionRecord>, BillingError> {
         let new = NewSubscription {
             customer: customer.to_owned(),
             plan: plan.to_owned(),
@@ -127,7 +144,8 @@ impl World {
             ..NewSubscription::default()
         };
         let (store, time) = (&self.billing.store, self.time().await);
-        billing::create_subscription(store, &actor(), &time, (id.to_owned(), new)).await
+        let change = billing::create_subscription(store, &actor(), &time, (id.to_owned(), new)).await?;
+        self.billing.commit(change).await
     }
 
     /// A customer `cus_{name}` with a subscription `sub_{name}` to a plan since a start.
@@ -140,15 +158,28 @@ impl World {
 
     /// Reports `lines` lines by a customer at an instant.
     pub(crate) async fn lines(&self, id: &str, customer: &str, (timestamp, lines): (&str, &str)) {
+        let properties = BTreeMap::from([("lines".to_owned(), lines.to_owned())]);
         let event = NewUsageEvent {
-            id: id.to_owned(),
-            subject: UsageSubject::Customer(customer.to_owned()),
             meter: "lines".to_owned(),
-            timestamp: timestamp.parse().unwrap(),
-            properties: BTreeMap::from([("lines".to_owned(), lines.to_owned())]),
+            properties,
+            ..event(id, UsageSubject::Customer(customer.to_owned()), timestamp)
         };
-        let outcome = billing::ingest_usage(&self.billing.store, TENANT, &[event], WALL).await.unwrap();
+        let outcome = self.report(&[event]).await;
         assert_eq!(outcome.accepted, 1, "{outcome:?}");
+    }
+
+    /// Reports events.
+    pub(crate) async fn report(&self, events: &[NewUsageEvent]) -> Ingestion {
+        billing::ingest_usage(&self.billing.store, (TENANT, &report_id(events)), events, WALL).await.unwrap()
+    }
+
+    /// Moves the tenant's clock to an instant.
+    pub(crate) async fn move_clock(&self, to: Timestamp) {
+        let mut clock: TestClock = self.billing.store.find(TENANT, "clk_1").await.unwrap().unwrap();
+        clock.now = to;
+        let mut unit = UnitOfWork::default();
+        unit.replace(&mut clock).unwrap();
+        self.billing.store.commit(unit).await.unwrap();
     }
 
     /// Creates a run up to now.

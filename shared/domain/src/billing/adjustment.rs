@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Billable, BillingError, Used,
     closed::{BilledUsage, ClosedCommitment, ClosedWindow, PlanPeriod},
@@ -35,7 +37,7 @@ pub struct Adjustments {
 }
 
 /// What late usage adds to an invoice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LateCharges {
     /// None where nothing changes.
     pub lines: Vec<LineItem>,

@@ -139,6 +139,12 @@ impl Subscription {
         self.start.at
     }
 
+    /// Since when it has its plan.
+    #[must_use]
+    pub fn plan_since(&self) -> Timestamp {
+        self.plan_since.at
+    }
+
     /// The local day of the start.
     #[must_use]
     pub fn start_date(&self) -> Date {

@@ -77,6 +77,7 @@ pub(crate) fn invoice(id: &str) -> Invoice {
         attempts: 0,
         open_attempt: None,
         paid_at: None,
+        recipe: None,
         due: Due::never(),
     }
 }
