@@ -1,7 +1,5 @@
 //! Webhooks over HTTP: endpoints with secrets that are shown once, deliveries with their log, and sending again.
 
-use std::time::Duration;
-
 use gateways::webhook::sign;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,7 +12,7 @@ const URL: &str = "/v1/webhook_endpoints";
 /// Carries out what the workers would: dispatch, deliveries to subscribers, and one attempt of every webhook that is due.
 async fn work(client: &Client<'_>) {
     let (billing, tenant) = (&client.platform.app.billing, client.tenant.as_str());
-    let wall = client.platform.app.clock.now() + Duration::from_secs(1);
+    let wall = client.platform.app.clock.now();
     while billing::dispatch_events(billing, tenant, wall).await.expect("dispatched") == billing::Progress::More {}
     for due in billing.store.due::<store::EventDelivery>(wall, None, 100).await.expect("deliveries") {
         billing::deliver_event(billing, (tenant, &due.id), wall).await.expect("delivered");
