@@ -31,6 +31,8 @@ const ADMINS: &[Role] = &[Role::Owner, Role::Admin];
 const MONEY: &[Role] = &[Role::Owner, Role::Admin, Role::Finance];
 /// Works with customers and what they bought.
 const DESK: &[Role] = &[Role::Owner, Role::Admin, Role::Finance, Role::Support];
+/// Those and the customers, whose handlers narrow down what they may ask for.
+const DESK_AND_CUSTOMERS: &[Role] = &[Role::Owner, Role::Admin, Role::Finance, Role::Support, Role::Customer];
 /// Everybody who works for the tenant.
 const STAFF: &[Role] = &[Role::Owner, Role::Admin, Role::Finance, Role::Support, Role::Viewer];
 /// Those and the tenant's customers, who reach their own objects alone.
@@ -71,6 +73,17 @@ macro_rules! actions {
 actions! {
     // Accounts
     GetMe: "account:read", EVERYONE;
+    Logout: "account:write", EVERYONE;
+    InviteUser: "users:write", ADMINS;
+    ListUsers: "users:read", ADMINS;
+    GetUser: "users:read", ADMINS;
+    UpdateUser: "users:write", ADMINS;
+    DeleteUser: "users:write", ADMINS;
+    CreateApiKey: "api_keys:write", ADMINS;
+    ListApiKeys: "api_keys:read", ADMINS;
+    GetApiKey: "api_keys:read", ADMINS;
+    RollApiKey: "api_keys:write", ADMINS;
+    RevokeApiKey: "api_keys:write", ADMINS;
 
     // Customers
     CreateCustomer: "customers:write", DESK;
@@ -106,15 +119,15 @@ actions! {
     CreateSimulation: "plans:read", STAFF;
 
     // Subscriptions
-    CreateSubscription: "subscriptions:write", DESK;
+    CreateSubscription: "subscriptions:write", DESK_AND_CUSTOMERS;
     ListSubscriptions: "subscriptions:read", EVERYONE;
     GetSubscription: "subscriptions:read", EVERYONE;
     GetUpcomingInvoice: "subscriptions:read", EVERYONE;
     GetSubscriptionUsage: "subscriptions:read", EVERYONE;
-    ChangeSubscription: "subscriptions:write", DESK;
+    ChangeSubscription: "subscriptions:write", DESK_AND_CUSTOMERS;
     PauseSubscription: "subscriptions:write", DESK;
     ResumeSubscription: "subscriptions:write", DESK;
-    CancelSubscription: "subscriptions:write", DESK;
+    CancelSubscription: "subscriptions:write", DESK_AND_CUSTOMERS;
     ApplyCoupon: "subscriptions:write", DESK;
 
     // Usage
@@ -196,6 +209,12 @@ actions! {
 #[must_use]
 pub fn scopes_of(role: Role) -> Scopes {
     TABLE.iter().filter(|rule| rule.roles.contains(&role)).map(|rule| rule.scope).collect()
+}
+
+/// Whether an API key may have this scope: all but those by which a key that leaked would make itself at home.
+pub(crate) fn is_for_programs(scope: &str) -> bool {
+    let about_accounts = ["account:", "users:", "api_keys:"].iter().any(|accounts| scope.starts_with(accounts));
+    !about_accounts && TABLE.iter().any(|rule| rule.scope == scope)
 }
 
 /// The caller of a request, who may do `A`. Rejections: 401; 403 `missing_scope`, `role_not_allowed`; 503 when it cannot be
@@ -307,6 +326,7 @@ mod tests {
             tenant: "ten_1".to_owned(),
             id: "usr_1".to_owned(),
             role,
+            session: None,
             scopes: scopes.parse().expect("scopes"),
             reach: Reach::Tenant,
         }
@@ -330,10 +350,11 @@ mod tests {
         assert!(TABLE.iter().all(|rule| scopes_of(Role::Owner).contains(rule.scope)));
         assert!(TABLE.iter().all(|rule| rule.roles.contains(&Role::Owner)));
         let looking = scopes_of(Role::Viewer).to_string();
-        assert!(looking.split(' ').all(|scope| scope.ends_with(":read")), "{looking}");
+        assert!(looking.split(' ').all(|scope| scope.ends_with(":read") || scope == "account:write"), "{looking}");
         assert_eq!(
             scopes_of(Role::Customer).to_string(),
-            "account:read customers:read invoices:read payments:read plans:read subscriptions:read"
+            "account:read account:write customers:read invoices:read payments:read plans:read subscriptions:read \
+             subscriptions:write"
         );
     }
 

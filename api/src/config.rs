@@ -2,13 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use app::{Environment, Secret};
 use clap::Args;
+use jiff::SignedDuration;
 use ring::rand::SystemRandom;
 use secrecy::SecretString;
 
-use crate::{LimitConfig, auth::tokens::generate_signing_key};
+use crate::{
+    LimitConfig,
+    auth::{
+        jwks::PublicKey,
+        tokens::{Realm, Signer, generate_signing_key},
+    },
+};
 
 /// Settings of the API gateway.
 #[derive(Clone, Debug, Args)]
@@ -19,8 +26,17 @@ pub struct ApiConfig {
     /// Where the auth service is: its keys are fetched there, and log-ins are forwarded to it.
     #[arg(long, env = "AUTH_URL", default_value = "http://127.0.0.1:3005")]
     pub auth_url: String,
+    /// Seconds for which it is believed that a session or an API key is still good: how long a log-out may take to be felt.
+    #[arg(long, env = "ACCESS_RECHECK_SECONDS", default_value = "30", value_parser = clap::value_parser!(u8).range(..=60))]
+    pub access_recheck_seconds: u8,
     #[command(flatten)]
     pub limits: LimitConfig,
+}
+
+impl ApiConfig {
+    pub(crate) fn standing_life(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.access_recheck_seconds.into())
+    }
 }
 
 /// Settings of the auth service.
@@ -35,14 +51,32 @@ pub struct AuthConfig {
     /// File that holds the signing key.
     #[arg(long, env = "AUTH_SIGNING_KEY_FILE")]
     pub auth_signing_key_file: Option<PathBuf>,
+    /// Second key whose tokens are accepted, private or public PEM: the next one before a rotation, the last one after it.
+    #[arg(long, env = "AUTH_SECOND_KEY", hide_env_values = true)]
+    pub auth_second_key: Option<Secret>,
+    /// File that holds the second key.
+    #[arg(long, env = "AUTH_SECOND_KEY_FILE")]
+    pub auth_second_key_file: Option<PathBuf>,
 }
 
 impl AuthConfig {
+    /// Who signs, and the second key if there is one.
+    ///
+    /// # Errors
+    /// When a key is missing in production, cannot be read, or is no key.
+    pub(crate) fn keys(&self, environment: Environment, realm: &Realm) -> anyhow::Result<(Signer, Option<PublicKey>)> {
+        let signer = Signer::from_pem(&self.signing_key(environment)?, realm.clone()).context("AUTH_SIGNING_KEY")?;
+        let second = Secret::read(self.auth_second_key.as_ref(), self.auth_second_key_file.as_ref())?;
+        let second = second.map(|pem| PublicKey::from_pem(&pem.into()).context("AUTH_SECOND_KEY")).transpose()?;
+        let second = second.filter(|second| *second != signer.public_key());
+        Ok((signer, second))
+    }
+
     /// The signing key as PEM. In development, one that lives as long as the process if none is given.
     ///
     /// # Errors
     /// When it is missing in production, or its file cannot be read.
-    pub(crate) fn signing_key(&self, environment: Environment) -> anyhow::Result<SecretString> {
+    fn signing_key(&self, environment: Environment) -> anyhow::Result<SecretString> {
         match (Secret::read(self.auth_signing_key.as_ref(), self.auth_signing_key_file.as_ref())?, environment) {
             (Some(key), _) => Ok(key.into()),
             (None, Environment::Development) => {
@@ -70,6 +104,8 @@ mod tests {
             auth_listen: String::new(),
             auth_signing_key: key.map(|key| key.parse::<Secret>().expect("any text is a secret")),
             auth_signing_key_file: file.map(ToOwned::to_owned),
+            auth_second_key: None,
+            auth_second_key_file: None,
         }
     }
 

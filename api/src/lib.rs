@@ -17,6 +17,7 @@ mod gateway;
 mod health;
 pub mod http;
 mod limits;
+mod mailed_token;
 mod problems;
 mod reach;
 mod read;

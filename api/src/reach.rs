@@ -44,6 +44,7 @@ macro_rules! reached {
 }
 
 reached! {
+    ApiKey: OwnedBy::Tenant;
     AuditEntry: OwnedBy::Tenant;
     BalanceEntry: OwnedBy::Customer("customer"), customer;
     BillingRun: OwnedBy::Tenant;
@@ -61,6 +62,7 @@ reached! {
     SubscriptionRecord: OwnedBy::Customer("customer"), customer;
     TaxRateRecord: OwnedBy::Tenant;
     TestClock: OwnedBy::Tenant;
+    User: OwnedBy::Tenant;
     WebhookDelivery: OwnedBy::Tenant;
     WebhookEndpoint: OwnedBy::Tenant;
     WalletRecord: OwnedBy::Customer("customer"), customer;

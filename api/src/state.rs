@@ -65,7 +65,11 @@ impl Gateway {
             .build()?;
         let auth_url = config.auth_url.trim_end_matches('/').to_owned();
         let keys = JwksClient::new(http.clone(), &auth_url, realm(), Pace::STEADY);
-        let door = Door::new(AccessTokens::Remote(keys.clone()), app.billing.store.clone(), app.clock);
+        let door = Door::new(
+            AccessTokens::Remote(keys.clone()),
+            (app.billing.store.clone(), app.clock),
+            config.standing_life(),
+        );
         let cache = Cache::beside(&app.billing.queue, LIVES);
         let limits = Limits::new(config.limits.clone(), RateLimiter::beside(&app.billing.queue));
         Ok(Self { app, keys, auth_url, http, turns: Turns::new(), limits, cache, door })

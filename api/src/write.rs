@@ -65,6 +65,11 @@ pub(crate) trait Write: Send + Sync + 'static {
 
     /// What the client sees of it.
     fn show(made: Self::Made, livemode: bool) -> Self::Shown;
+
+    /// What is kept of that for a repeat of the request: all but what is shown once.
+    fn kept(shown: &Self::Shown) -> impl Serialize {
+        shown
+    }
 }
 
 /// Who does `A`, by which route, and under which idempotency key. Rejections: those of [`Allowed`], [`StrictQuery`] and
@@ -126,9 +131,9 @@ enum Standing {
 }
 
 impl<A: Action> Writer<A> {
-    /// The caller's tenant.
-    pub(crate) fn tenant(&self) -> &str {
-        &self.caller.tenant
+    /// Who writes.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Carries a write out, or replays its answer.
@@ -247,16 +252,16 @@ impl<A: Action> Writer<A> {
         }
         let Change { result, mut unit, follow_up } = write.decide(&ground).await?;
         let etag = W::etag(&result);
-        let body = serde_json::to_string(&W::show(result, livemode))
-            .map_err(|error| StoreError::Corrupt(format!("the answer cannot be written: {error}")))?;
-        let reply = StoredReply { status: W::STATUS.as_u16(), body };
+        let shown = W::show(result, livemode);
+        let body = written(&shown)?;
         if let Some(claim) = claim {
-            unit.replace(&mut store::IdempotencyKey { reply: Some(reply.clone()), ..claim.clone() })?;
+            let reply = StoredReply { status: W::STATUS.as_u16(), body: written(&W::kept(&shown))? };
+            unit.replace(&mut store::IdempotencyKey { reply: Some(reply), ..claim.clone() })?;
         }
         let announced = unit.announced().to_vec();
         billing.caused_by(Some(self.request_id.as_str())).commit(Change { result: (), unit, follow_up }).await?;
         cached::changed(gateway, &announced).await;
-        Ok((etag, json(W::STATUS, reply.body)).into_response())
+        Ok((etag, json(W::STATUS, body)).into_response())
     }
 
     pub(crate) fn actor(&self) -> Actor {
@@ -266,6 +271,10 @@ impl<A: Action> Writer<A> {
             request_id: Some(self.request_id.to_string()),
         }
     }
+}
+
+fn written(shown: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(shown).map_err(|error| StoreError::Corrupt(format!("the answer cannot be written: {error}")))
 }
 
 /// Between half and all of what doubles with every try: those who collided once must not collide again.

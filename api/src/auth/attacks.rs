@@ -25,6 +25,7 @@ fn grant() -> Grant {
         tenant: "ten_1".to_owned(),
         role: Role::Owner,
         scopes: "customers:read customers:write".parse().expect("scopes"),
+        session: "ses_1".to_owned(),
     }
 }
 
@@ -59,7 +60,7 @@ impl Forge {
         let iat = now().as_second();
         json!({
             "iss": realm().issuer, "aud": realm().audience, "sub": "usr_1", "tenant": "ten_1",
-            "role": "owner", "scope": "customers:read", "iat": iat, "exp": iat + 600, "jti": "j1",
+            "role": "owner", "scope": "customers:read", "iat": iat, "exp": iat + 600, "jti": "j1", "sid": "ses_1",
         })
     }
 

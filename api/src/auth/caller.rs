@@ -68,6 +68,8 @@ pub struct Caller {
     pub id: String,
     /// The user's role in the tenant; an API key has none.
     pub role: Option<Role>,
+    /// The session of the user's token; an API key has none.
+    pub session: Option<String>,
     /// What the token or key may be used for.
     pub scopes: Scopes,
     /// Which objects it reaches.

@@ -5,15 +5,24 @@
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::tokens::{KeyError, public_half};
 
 /// Bytes of an Ed25519 public key.
 pub(super) const PUBLIC_KEY_BYTES: usize = 32;
 
 /// Most keys of a set: two during a rotation, and room for some that are not ours.
 const MAX_KEYS: usize = 16;
+
+/// What the DER of every Ed25519 public key begins with (RFC 8410, 4): its algorithm, and a bit string of 32 bytes.
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// An Ed25519 public key.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +33,21 @@ impl PublicKey {
     #[must_use]
     pub fn new(bytes: [u8; PUBLIC_KEY_BYTES]) -> Self {
         Self(bytes)
+    }
+
+    /// The key in a PEM: a public one, or the public half of a private one.
+    ///
+    /// # Errors
+    /// `Invalid` for anything but an Ed25519 key in PKCS#8 or SPKI.
+    pub fn from_pem(pem: &SecretString) -> Result<Self, KeyError> {
+        let text = pem.expose_secret();
+        if text.contains("PRIVATE KEY") {
+            return public_half(text);
+        }
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+        let der = STANDARD.decode(body).map_err(|_| KeyError::Invalid)?;
+        let key = der.strip_prefix(&SPKI_PREFIX).and_then(|key| key.try_into().ok()).ok_or(KeyError::Invalid)?;
+        Ok(Self(key))
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -6,6 +6,7 @@ pub mod caller;
 pub mod crypto;
 pub mod jwks;
 pub mod jwks_client;
+pub(crate) mod opaque;
 pub mod passwords;
 pub mod role;
 pub mod tokens;

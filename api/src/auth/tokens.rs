@@ -60,6 +60,8 @@ pub struct Grant {
     pub role: Role,
     /// What the token may be used for.
     pub scopes: Scopes,
+    /// `ses_...`: the session that it belongs to.
+    pub session: String,
 }
 
 /// The claims of an access token. Instants are seconds since 1970. Decoding refuses a claim that
@@ -78,6 +80,8 @@ pub struct Claims {
     pub role: Role,
     /// Scopes, separated by spaces.
     pub scope: Scopes,
+    /// Session; when it ends, so does the token.
+    pub sid: String,
     /// Issued at.
     pub iat: i64,
     /// Not valid from here on.
@@ -93,7 +97,7 @@ impl Claims {
     /// What the token says about its bearer.
     #[must_use]
     pub fn grant(self) -> Grant {
-        Grant { user: self.sub, tenant: self.tenant, role: self.role, scopes: self.scope }
+        Grant { user: self.sub, tenant: self.tenant, role: self.role, scopes: self.scope, session: self.sid }
     }
 }
 
@@ -143,6 +147,14 @@ pub fn generate_signing_key(randomness: &dyn SecureRandom) -> Result<SecretStrin
     Ok(pem.into())
 }
 
+/// The public half of an Ed25519 private key in PKCS#8 PEM.
+pub(super) fn public_half(pem: &str) -> Result<PublicKey, KeyError> {
+    let key = EncodingKey::from_ed_pem(pem.as_bytes()).map_err(|_| KeyError::Invalid)?;
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.as_bytes()).map_err(|_| KeyError::Invalid)?;
+    let public: [u8; PUBLIC_KEY_BYTES] = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Invalid)?;
+    Ok(PublicKey::new(public))
+}
+
 /// Issues access tokens. Holds the private key, and only the auth service holds it.
 #[derive(Clone, Debug)]
 pub struct Signer {
@@ -160,9 +172,7 @@ impl Signer {
     pub fn from_pem(pem: &SecretString, realm: Realm) -> Result<Self, KeyError> {
         crypto::install();
         let key = EncodingKey::from_ed_pem(pem.expose_secret().as_bytes()).map_err(|_| KeyError::Invalid)?;
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key.as_bytes()).map_err(|_| KeyError::Invalid)?;
-        let public: [u8; PUBLIC_KEY_BYTES] = pair.public_key().as_ref().try_into().map_err(|_| KeyError::Invalid)?;
-        let public = PublicKey::new(public);
+        let public = public_half(pem.expose_secret())?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(ACCESS_TOKEN_TYPE.to_owned());
         header.kid = Some(public.kid());
@@ -187,6 +197,7 @@ impl Signer {
             tenant: grant.tenant.clone(),
             role: grant.role,
             scope: grant.scopes.clone(),
+            sid: grant.session.clone(),
             iat: now.as_second(),
             exp: now.as_second() + ACCESS_TOKEN_LIFE.as_secs(),
             nbf: None,

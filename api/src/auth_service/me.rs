@@ -1,11 +1,11 @@
-//! `GET /v1/auth/me`: who is signed in, and how users and tenants are shown.
+//! `GET /v1/auth/me`: who is signed in, and how tenants are shown.
 
 use axum::{Json, extract::State};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::AuthState;
+use super::{AuthService, AuthState};
 use crate::{
     access::{Allowed, GetMe},
     http::{
@@ -13,25 +13,8 @@ use crate::{
         problem::Problem,
         query::{NoFilter, StrictQuery},
     },
+    shown::User,
 };
-
-/// A user.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct User {
-    #[schema(example = "usr_0198f3")]
-    id: String,
-    /// Always `user`.
-    #[schema(value_type = String, example = "user")]
-    object: &'static str,
-    created: Timestamp,
-    /// Whether the user's tenant bills real money.
-    livemode: bool,
-    name: String,
-    email: String,
-    /// What the user is in its tenant.
-    #[schema(example = "owner")]
-    role: String,
-}
 
 /// An organisation that bills its customers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,15 +51,7 @@ pub(super) struct Me {
 
 impl Account {
     pub(super) fn of(tenant: store::Tenant, user: store::User) -> Self {
-        let user = User {
-            id: user.id,
-            object: "user",
-            created: user.created,
-            livemode: tenant.livemode,
-            name: user.name,
-            email: user.email,
-            role: user.role,
-        };
+        let user = User::of(user, tenant.livemode);
         let tenant = Tenant {
             id: tenant.id,
             object: "tenant",
@@ -104,4 +79,13 @@ pub(super) async fn get_me(
     };
     let Account { user, tenant } = Account::of(tenant, user);
     Ok(Json(Me { user, tenant, scope: caller.scopes.to_string() }))
+}
+
+impl AuthService {
+    /// A user as clients see it.
+    pub(super) async fn shown(&self, user: store::User) -> Result<User, Problem> {
+        let tenant: Option<store::Tenant> = self.app.billing.store.find(&user.tenant, &user.tenant).await?;
+        let tenant = tenant.ok_or_else(|| Problem::not_found("tenant"))?;
+        Ok(User::of(user, tenant.livemode))
+    }
 }

@@ -1,18 +1,24 @@
-//! The auth service: registers organisations, signs users in, and publishes the keys that its tokens are checked with.
+//! The auth service: registers organisations and their customers, signs users in, and publishes the keys that its tokens are
+//! checked with.
 //!
 //! **Invariant:** it alone holds the signing key. **Invariant:** its answers tell in neither text nor time whether a user
-//! exists, but for a registration under an address that is taken.
+//! exists; its mails do, to whoever reads them.
 
+mod client;
 mod jwks;
-mod login;
 mod me;
 mod register;
+mod session;
+mod throttle;
+mod verification;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use app::{App, Shutdown};
 use axum::extract::FromRef;
+use billing::{BillingError, Change, MailedToken, Request};
+use jiff::SignedDuration;
+use store::StoreError;
 use tokio::net::TcpListener;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,11 +34,19 @@ use crate::{
     health::{self, Health},
     http::{
         problem::Problem,
+        request_id::RequestId,
         serve::serve,
         server::{assemble, complete},
     },
+    mailed_token::mailed_token,
     state::realm,
 };
+
+/// How often a write is decided again after a concurrent change came first.
+const TRIES: u32 = 8;
+
+/// Pause before the second try; the others wait longer, in proportion.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// State of every handler of the auth service.
 type AuthState = Arc<AuthService>;
@@ -49,17 +63,40 @@ pub(crate) struct AuthService {
 
 impl AuthService {
     fn new(app: App, config: &AuthConfig) -> anyhow::Result<Self> {
-        let pem = config.signing_key(app.config.environment)?;
-        let signer = Signer::from_pem(&pem, realm()).context("AUTH_SIGNING_KEY")?;
-        let keys = [signer.public_key()];
+        let (signer, others) = config.keys(app.config.environment, &realm())?;
+        let keys: Vec<_> = std::iter::once(signer.public_key()).chain(others).collect();
         let access_tokens = AccessTokens::Local(Arc::new(Verifier::new(&keys, &realm())));
-        Ok(Self {
-            door: Door::new(access_tokens, app.billing.store.clone(), app.clock),
-            app,
-            signer,
-            jwks: Jwks::of(&keys),
-            passwords: Passwords::new(HashCost::STANDARD)?,
-        })
+        // What is asked for here is rare and about the session itself: nothing is believed from before.
+        let door = Door::new(access_tokens, (app.billing.store.clone(), app.clock), SignedDuration::ZERO);
+        let passwords = Passwords::new(HashCost::STANDARD)?;
+        Ok(Self { app, signer, jwks: Jwks::of(&keys), passwords, door })
+    }
+
+    /// This request, as the use cases take it.
+    fn request(&self, id: &RequestId) -> Request {
+        Request { wall: self.app.clock.now(), request_id: Some(id.to_string()) }
+    }
+
+    fn mailed_token(&self, page: &str) -> Result<MailedToken, Problem> {
+        mailed_token(&self.app, page)
+    }
+
+    /// Decides and commits, again while a concurrent change comes first.
+    async fn commit<T, F>(&self, mut decide: impl FnMut() -> F) -> Result<T, BillingError>
+    where
+        F: Future<Output = Result<Change<T>, BillingError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match self.app.billing.commit(decide().await?).await {
+                // A name that was taken meanwhile is the use case's to see.
+                Err(BillingError::Store(StoreError::Conflict(_) | StoreError::Duplicate(_))) if tries < TRIES => {
+                    tokio::time::sleep(PAUSE * tries).await;
+                    tries += 1;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 
@@ -91,7 +128,14 @@ pub async fn run(listener: TcpListener, app: App, config: AuthConfig, shutdown: 
 pub(crate) fn routes() -> OpenApiRouter<AuthState> {
     OpenApiRouter::new()
         .routes(routes!(register::register))
-        .routes(routes!(login::login))
+        .routes(routes!(register::register_customer))
+        .routes(routes!(verification::verify_email))
+        .routes(routes!(verification::resend_verification))
+        .routes(routes!(verification::forgot_password))
+        .routes(routes!(verification::reset_password))
+        .routes(routes!(session::login))
+        .routes(routes!(session::refresh))
+        .routes(routes!(session::logout))
         .routes(routes!(me::get_me))
         .routes(routes!(jwks::get_jwks))
 }

@@ -91,7 +91,7 @@ impl IntoResponses for PublicProblems {
 
 impl IntoResponses for PublicWriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&["400", "401", "409", "413", "415", "422", "429", "500", "503"])
+        problems(&["400", "401", "403", "409", "413", "415", "422", "429", "500", "503"])
     }
 }
 

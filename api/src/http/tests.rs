@@ -68,8 +68,8 @@ struct Shop {
 
 impl Authenticates for Shop {
     async fn authenticate(&self, token: &str) -> Result<Caller, Problem> {
-        let Grant { user, tenant, role, scopes } = self.access_tokens.verify(token, self.now).await?.grant();
-        Ok(Caller { tenant, id: user, role: Some(role), scopes, reach: Reach::Tenant })
+        let Grant { user, tenant, role, scopes, session } = self.access_tokens.verify(token, self.now).await?.grant();
+        Ok(Caller { tenant, id: user, role: Some(role), session: Some(session), scopes, reach: Reach::Tenant })
     }
 }
 
@@ -161,6 +161,7 @@ impl Running {
             tenant: "ten_1".to_owned(),
             role: Role::Owner,
             scopes: scopes.parse().expect("scopes"),
+            session: "ses_1".to_owned(),
         };
         let issued = self.signer.issue(&grant, self.shop.now, "j1".to_owned()).expect("a token");
         issued.token.expose_secret().to_owned()

@@ -44,7 +44,7 @@ use crate::{
 const URL: &str = "/v1/customers";
 
 /// What a customer is billed in when the client does not say.
-const DEFAULT_CURRENCY: &str = "usd";
+pub(crate) const DEFAULT_CURRENCY: &str = "usd";
 
 /// Longest grace period: two months, so that drafts of a monthly subscription do not pile up.
 const MAX_GRACE_DAYS: u16 = 60;
@@ -379,7 +379,7 @@ async fn create_customer(
     body: StrictJson<CustomerRequest>,
 ) -> Result<Response, Problem> {
     let creation =
-        Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse(&gateway, writer.tenant()).await? };
+        Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse(&gateway, &writer.caller().tenant).await? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
 
@@ -420,7 +420,7 @@ async fn update_customer(
     Aim(target): Aim,
     body: StrictJson<CustomerUpdate>,
 ) -> Result<Response, Problem> {
-    let patch = body.value.parse(&gateway, writer.tenant()).await?;
+    let patch = body.value.parse(&gateway, &writer.caller().tenant).await?;
     writer.run(&gateway, (body.body_hash, Update { target, patch })).await
 }
 

@@ -4,12 +4,13 @@
 //! types here, before a use case sees them.
 
 mod address;
+mod api_keys;
 mod audit_entries;
 mod balances;
 mod billing_runs;
 mod coupons;
 mod credit_notes;
-mod customers;
+pub(crate) mod customers;
 mod dead_letters;
 mod described;
 mod events;
@@ -31,6 +32,7 @@ mod tax_rates;
 mod tenant;
 mod test_clocks;
 mod usage_events;
+mod users;
 mod wallets;
 mod webhook_deliveries;
 mod webhook_endpoints;
@@ -42,6 +44,8 @@ use crate::state::GatewayState;
 /// The routes of all resources.
 pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
+        .merge(users::routes())
+        .merge(api_keys::routes())
         .merge(customers::routes())
         .merge(balances::routes())
         .merge(wallets::routes())

@@ -1,4 +1,5 @@
-//! How billing runs, queues, jobs and dead letters are shown: the same fields in the API's answers and in the terminal's `--json`.
+//! How billing runs, queues, jobs, dead letters and users are shown: the same fields in the API's answers and in the
+//! terminal's `--json`.
 //!
 //! Owns names, units and what is hidden. Where the values come from, and who may see them, is decided by those who show.
 //!
@@ -9,6 +10,7 @@ mod dead_letter;
 mod job;
 pub mod payload;
 mod queue;
+mod user;
 
 use jiff::Timestamp;
 
@@ -16,6 +18,7 @@ pub use billing_run::{BillingRun, BillingRunAmount, BillingRunError, BillingRunT
 pub use dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterState};
 pub use job::{FailedAttempt, Held, Job, JobState, LimitShare};
 pub use queue::{Limit, LimitRate, Milliseconds, Minute, PausedJob, PausedQueue, Queue, QueueDetail, Rates, Worker};
+pub use user::User;
 
 /// What the ids of jobs, and so of dead letters, begin with; the queue knows them without it.
 pub const JOB_PREFIX: &str = "job_";

@@ -9,6 +9,7 @@ use api::auth::{
     tokens::{Grant, Realm, Signer, generate_signing_key},
 };
 use app::{App, AppConfig, Environment, LogFormat, Shutdown};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use ring::rand::SystemRandom;
 use secrecy::ExposeSecret;
@@ -27,6 +28,7 @@ pub(crate) struct Platform {
     pub api: String,
     pub auth: String,
     pub http: reqwest::Client,
+    mail_catcher: String,
     signer: Signer,
     pub auth_shutdown: Shutdown,
     pub auth_server: JoinHandle<anyhow::Result<()>>,
@@ -137,7 +139,7 @@ impl Platform {
     pub(crate) async fn replica(&self, quotas: &Quotas) -> String {
         let (listener, url) = listen().await;
         let app = App::connect((*self.app.config).clone()).await.expect("an app");
-        let config = api::ApiConfig { api_listen: url.clone(), auth_url: self.auth.clone(), limits: quotas.config() };
+        let config = gateway_config(&url, &self.auth, quotas);
         tokio::spawn(api::run(listener, app, config, self.shutdown.clone()));
         url
     }
@@ -148,7 +150,8 @@ impl Platform {
         let folder = TempDir::with_prefix("ratchet-api-").expect("a folder");
         let claimed = DataFolder::claim(folder.path()).expect("a data folder");
         let stack = Stack::start(claimed, External::default()).expect("services");
-        let app = App::connect(config(&stack, gateway)).await.expect("an app");
+        let environment: BTreeMap<_, _> = stack.environment().into_iter().collect();
+        let app = App::connect(config(&environment, gateway)).await.expect("an app");
         app.billing.store.migrate().await.expect("indexes");
 
         let (api_listener, api) = listen().await;
@@ -161,8 +164,10 @@ impl Platform {
             auth_listen: auth.clone(),
             auth_signing_key: Some(key.expose_secret().parse().expect("any text is a secret")),
             auth_signing_key_file: None,
+            auth_second_key: None,
+            auth_second_key_file: None,
         };
-        let api_config = api::ApiConfig { api_listen: api.clone(), auth_url: auth.clone(), limits: quotas.config() };
+        let api_config = gateway_config(&api, &auth, quotas);
         let auth_server = tokio::spawn(api::run_auth(auth_listener, app.clone(), auth_config, auth_shutdown.clone()));
         tokio::spawn(api::run(api_listener, app.clone(), api_config, shutdown.clone()));
         Self {
@@ -170,6 +175,7 @@ impl Platform {
             api,
             auth,
             http: reqwest::Client::new(),
+            mail_catcher: environment["MAIL_CATCHER_URL"].clone(),
             signer,
             auth_shutdown,
             auth_server,
@@ -198,34 +204,84 @@ impl Platform {
         Answer::of(self.request(Method::POST, "/v1/auth/login").json(&body)).await
     }
 
-    /// Another user of a client's tenant, of this role; a customer's is the customer of this id.
-    pub(crate) async fn member(&self, client: &Client<'_>, (role, customer): (Role, Option<&str>)) -> Client<'_> {
-        let id = self.app.ids.new_id("usr");
-        let user = store::User {
-            id: id.clone(),
-            tenant: client.tenant.clone(),
-            revision: 1,
-            created: self.app.clock.now(),
-            name: role.as_str().to_owned(),
-            email: format!("{id}@acme.example"),
-            password_hash: String::new(),
-            role: role.as_str().to_owned(),
-            customer: customer.map(ToOwned::to_owned),
-        };
-        let mut unit = store::UnitOfWork::default();
-        unit.insert(&user).expect("a document");
-        self.app.billing.store.commit(unit).await.expect("a commit");
-        let token = self.token(&user, &api::access::scopes_of(role).to_string());
-        Client { platform: self, tenant: user.tenant, token }
+    /// Sends the mails that wait, as the workers do.
+    pub(crate) async fn deliver(&self) {
+        let (billing, now) = (&self.app.billing, self.app.clock.now());
+        for due in billing.store.due::<store::Notification>(now, None, 1_000).await.expect("a list") {
+            billing::send_notification(billing, (&due.tenant, &due.id), now).await.expect("a mail");
+        }
     }
 
-    /// A token for a user that is good for these scopes alone.
-    pub(crate) fn token(&self, user: &store::User, scopes: &str) -> String {
+    /// Every mail to an address that has arrived, oldest first: subject and text.
+    pub(crate) async fn mails_to(&self, email: &str) -> Vec<(String, String)> {
+        self.deliver().await;
+        let get = async |path: String| Answer::of(self.http.get(format!("{}{path}", self.mail_catcher))).await.ok();
+        let list = get("/api/v1/messages?limit=1000".to_owned()).await;
+        let mut mails = Vec::new();
+        for summary in list["messages"].as_array().expect("a list") {
+            if summary["To"][0]["Address"] == email {
+                let mail = get(format!("/api/v1/message/{}", summary["ID"])).await;
+                let text = |field: &str| mail[field].as_str().expect("text").to_owned();
+                assert!(text("HTML").contains("<html"), "{mail}");
+                mails.push((text("Subject"), text("Text")));
+            }
+        }
+        mails
+    }
+
+    /// The token in the last mail to an address.
+    pub(crate) async fn mailed_token(&self, email: &str) -> String {
+        let mails = self.mails_to(email).await;
+        let (_, text) = mails.last().expect("a mail");
+        let (_, rest) = text.split_once("token=").unwrap_or_else(|| panic!("no link: {text}"));
+        rest.split_whitespace().next().expect("a token").to_owned()
+    }
+
+    pub(crate) async fn verify_email(&self, token: &str) -> Answer {
+        let body = json!({ "token": token });
+        Answer::of(self.request(Method::POST, "/v1/auth/verify_email").json(&body)).await
+    }
+
+    pub(crate) async fn reset_password(&self, token: &str, password: &str) -> Answer {
+        let body = json!({ "token": token, "password": password });
+        Answer::of(self.request(Method::POST, "/v1/auth/password/reset").json(&body)).await
+    }
+
+    /// Another user of a client's tenant, who was invited by mail in this role.
+    pub(crate) async fn member(&self, client: &Client<'_>, role: Role) -> Client<'_> {
+        let email = format!("{}@{}.example", role.as_str(), client.tenant.replace('_', "-"));
+        client.create("/v1/users", &json!({ "name": role.as_str(), "email": email, "role": role.as_str() })).await;
+        self.reset_password(&self.mailed_token(&email).await, PASSWORD).await.ok();
+        self.signed_in(&client.tenant, &email).await
+    }
+
+    /// A customer that has registered itself with a client's tenant, and its id.
+    pub(crate) async fn customer(&self, client: &Client<'_>, name: &str) -> (Client<'_>, String) {
+        let email = format!("{name}@customers.example");
+        let body = json!({ "tenant": client.tenant, "name": name, "email": email, "password": PASSWORD });
+        let onboarded = Answer::of(self.request(Method::POST, "/v1/onboarding/register").json(&body)).await.ok();
+        self.verify_email(&self.mailed_token(&email).await).await.ok();
+        let customer = onboarded["customer"].as_str().expect("an id").to_owned();
+        (self.signed_in(&client.tenant, &email).await, customer)
+    }
+
+    async fn signed_in(&self, tenant: &str, email: &str) -> Client<'_> {
+        let session = self.log_in(email, PASSWORD).await.ok();
+        let token = session["access_token"].as_str().expect("text").to_owned();
+        Client { platform: self, tenant: tenant.to_owned(), token }
+    }
+
+    /// A token of the same session as a client's that is good for these scopes alone.
+    pub(crate) fn narrowed(&self, client: &Client<'_>, scopes: &str) -> String {
+        let payload = client.token.split('.').nth(1).expect("three parts");
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).expect("base64")).expect("JSON");
+        let text = |name: &str| claims[name].as_str().expect("text").to_owned();
         let grant = Grant {
-            user: user.id.clone(),
-            tenant: user.tenant.clone(),
-            role: user.role.parse().expect("a role"),
+            user: text("sub"),
+            tenant: text("tenant"),
+            role: text("role").parse().expect("a role"),
             scopes: scopes.parse().expect("scopes"),
+            session: text("sid"),
         };
         let issued = self.signer.issue(&grant, self.app.clock.now(), self.app.ids.new_id("jti"));
         issued.expect("a token").token.expose_secret().to_owned()
@@ -233,10 +289,9 @@ impl Platform {
 
     /// A new tenant and its owner.
     pub(crate) async fn client(&self, name: &str) -> Client<'_> {
-        let registered = self.register(name).await.ok();
-        let session = self.log_in(&format!("{name}@acme.example"), PASSWORD).await.ok();
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        Client { platform: self, tenant: text(&registered["tenant"]["id"]), token: text(&session["access_token"]) }
+        let (registered, email) = (self.register(name).await.ok(), format!("{name}@acme.example"));
+        self.verify_email(&self.mailed_token(&email).await).await.ok();
+        self.signed_in(registered["tenant"]["id"].as_str().expect("text"), &email).await
     }
 
     /// Everything that a tenant has in the database, by collection.
@@ -261,6 +316,7 @@ impl Platform {
         self.trace::<store::IdempotencyKey>(tenant, &mut traces).await;
         self.trace::<store::AuditEntry>(tenant, &mut traces).await;
         self.trace::<store::Event>(tenant, &mut traces).await;
+        self.trace::<store::ApiKey>(tenant, &mut traces).await;
         self.trace::<store::User>(tenant, &mut traces).await;
         self.trace::<store::Tenant>(tenant, &mut traces).await;
         traces
@@ -332,14 +388,23 @@ pub(crate) fn plan() -> Value {
     })
 }
 
-async fn listen() -> (TcpListener, String) {
+/// A gateway that looks again every second whether a session is alive.
+pub(crate) fn gateway_config(api: &str, auth: &str, quotas: &Quotas) -> api::ApiConfig {
+    api::ApiConfig {
+        api_listen: api.to_owned(),
+        auth_url: auth.to_owned(),
+        access_recheck_seconds: 1,
+        limits: quotas.config(),
+    }
+}
+
+pub(crate) async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     (listener, url)
 }
 
-fn config(stack: &Stack, gateway: &str) -> AppConfig {
-    let addresses: BTreeMap<_, _> = stack.environment().into_iter().collect();
+fn config(addresses: &BTreeMap<&str, String>, gateway: &str) -> AppConfig {
     let secret = |name: &str| addresses[name].parse().expect("any text is a secret");
     AppConfig {
         environment: Environment::Development,
@@ -351,6 +416,7 @@ fn config(stack: &Stack, gateway: &str) -> AppConfig {
         mongodb_database: "ratchet".to_owned(),
         smtp_url: secret("SMTP_URL"),
         mail_from: "billing@ratchet.example".to_owned(),
+        public_url: "https://ratchet.example".to_owned(),
         stripe_base_url: gateway.to_owned(),
         stripe_secret_key: None,
         stripe_secret_key_file: None,

@@ -1,6 +1,8 @@
 //! Stories about both services over real TCP, on a real Redis and a real MongoDB-compatible server.
 
 mod access;
+mod accounts;
+mod api_keys;
 mod attacks;
 mod bad_input;
 mod balances;
@@ -22,12 +24,15 @@ mod plans;
 mod queues;
 mod records;
 mod replicas;
+mod rotation;
+mod sessions;
 mod sign_in;
 mod simulations;
 mod subscription_actions;
 mod subscription_outlook;
 mod test_clocks;
 mod usage;
+mod users;
 mod wallets;
 mod webhooks;
 mod work;

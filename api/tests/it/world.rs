@@ -34,11 +34,23 @@ pub(crate) async fn catalogue(client: &Client<'_>) {
 
 /// A customer of this name with everything that a customer can have.
 pub(crate) async fn account(client: &Client<'_>, name: &str) -> Account {
+    let email = format!("{}@customers.example", name.to_lowercase().replace(' ', "."));
+    let body = json!({ "name": name, "email": email });
+    let customer = client.create("/v1/customers", &body).await;
+    account_of(client, customer).await
+}
+
+/// Gives a customer everything that a customer can have.
+pub(crate) async fn account_of(client: &Client<'_>, customer: String) -> Account {
     let before = ids(client).await;
     let app = &client.platform.app;
-    let email = format!("{}@customers.example", name.to_lowercase().replace(' ', "."));
-    let body = json!({ "name": name, "email": email, "payment_method": "pm_sandbox_ok" });
-    let customer = client.create("/v1/customers", &body).await;
+    let store = &app.billing.store;
+    let mut stored: store::Customer =
+        store.find(&client.tenant, &customer).await.expect("a store").expect("a customer");
+    stored.payment_method = Some("pm_sandbox_ok".to_owned());
+    let mut unit = store::UnitOfWork::default();
+    unit.replace(&mut stored).expect("a document");
+    store.commit(unit).await.expect("a commit");
     let body = json!({ "customer": customer, "plan": "pro", "coupons": ["ten"] });
     let subscription = client.create("/v1/subscriptions", &body).await;
     let invoice = bill(client, &customer, &["10.00"]).await;
@@ -50,7 +62,8 @@ pub(crate) async fn account(client: &Client<'_>, name: &str) -> Account {
     client.create("/v1/credit_notes", &json!({ "invoice": noted["id"], "all": true, "reason": "outage" })).await;
     wallet(client, &customer, 500).await;
     adjust(client, &customer, 100).await;
-    let ids = ids(client).await.difference(&before).cloned().collect();
+    let mut ids: BTreeSet<_> = ids(client).await.difference(&before).cloned().collect();
+    ids.insert(customer.clone());
     Account { customer, subscription, invoice, ids }
 }
 

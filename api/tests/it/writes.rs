@@ -27,6 +27,11 @@ fn patch(path: &'static str, body: Value, field: &'static str) -> Write {
 /// All of them, about this customer.
 pub(crate) fn writes(customer: &str) -> Vec<Write> {
     vec![
+        post("/v1/users", json!({ "name": "Grace", "email": "grace@acme.example", "role": "viewer" }), "role"),
+        patch("/v1/users/{id}", json!({ "name": "Grace" }), "disabled"),
+        post("/v1/api_keys", json!({ "name": "usage", "scopes": ["usage:write"] }), "scopes"),
+        post("/v1/api_keys/{id}/roll", json!({}), ""),
+        post("/v1/api_keys/{id}/revoke", json!({}), ""),
         post("/v1/customers", json!({ "name": "Ada", "email": "ada@customers.example" }), "name"),
         post("/v1/meters", json!({ "key": "bytes", "aggregation": "count" }), "aggregation"),
         post(

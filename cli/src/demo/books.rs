@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{client::Client, processes::Addresses};
+use super::{EMAIL, client::Client, processes::Addresses};
 
 /// How long mails that are still on their way may take to arrive, counted from the last one.
 const QUIET_FOR: Duration = Duration::from_secs(30);
@@ -97,15 +97,19 @@ impl External {
     async fn mails(&self) -> anyhow::Result<Option<Mails>> {
         let Some(base) = &self.mail_catcher else { return Ok(None) };
         let mut ids = BTreeSet::new();
-        let mut read = 0;
+        let (mut read, mut received) = (0, 0);
         loop {
             let page: Value = self.get(&format!("{base}/api/v1/messages?start={read}&limit={PAGE}")).await?;
             let messages = page["messages"].as_array().context("the mail catcher gave no messages")?;
             if messages.is_empty() {
-                return Ok(Some(Mails { distinct: ids.len(), copies: read - ids.len() }));
+                return Ok(Some(Mails { distinct: ids.len(), copies: received - ids.len() }));
             }
             read += messages.len();
-            ids.extend(messages.iter().filter_map(|message| message["MessageID"].as_str().map(ToOwned::to_owned)));
+            // What the owner gets is about the account, not about invoices.
+            let to_customers = messages.iter().filter(|message| message["To"][0]["Address"] != EMAIL);
+            let to_customers: Vec<_> = to_customers.filter_map(|message| message["MessageID"].as_str()).collect();
+            received += to_customers.len();
+            ids.extend(to_customers.into_iter().map(ToOwned::to_owned));
         }
     }
 

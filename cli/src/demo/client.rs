@@ -40,8 +40,13 @@ pub(super) struct Answer<T> {
 }
 
 impl Client {
-    /// Signs in; registers `organization` first if nobody knows these credentials.
-    pub(super) async fn sign_in(base: &str, organization: &str, credentials: Credentials) -> anyhow::Result<Self> {
+    /// Signs in; registers `organization` first if nobody knows these credentials, and proves their address with the mail in
+    /// the catcher.
+    pub(super) async fn sign_in(
+        base: &str,
+        (organization, credentials): (&str, Credentials),
+        mail_catcher: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let client = Self {
             http: reqwest::Client::builder().timeout(TIMEOUT).build()?,
             base: base.to_owned(),
@@ -50,6 +55,7 @@ impl Client {
         };
         if client.log_in().await.is_err() {
             client.register(organization).await?;
+            client.verify_email(mail_catcher).await?;
             client.log_in().await?;
         }
         Ok(client)
@@ -65,6 +71,37 @@ impl Client {
             bail!("cannot register: {}", answer.text().await?);
         }
         Ok(())
+    }
+
+    /// Follows the link that was mailed, as its reader would.
+    async fn verify_email(&self, mail_catcher: Option<&str>) -> anyhow::Result<()> {
+        let email = &self.credentials.email;
+        let Some(catcher) = mail_catcher else {
+            bail!(
+                "there is no mail catcher to read: send the token of the mail to {email} to /v1/auth/verify_email, and start again"
+            );
+        };
+        for _ in 0..TRIES {
+            if let Some(token) = self.mailed_token(catcher).await? {
+                let request = self.http.post(self.url("/v1/auth/verify_email")).json(&json!({ "token": token }));
+                request.send().await?.error_for_status()?;
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("no verification mail to {email} has arrived");
+    }
+
+    /// The token of the newest verification mail, once there is one.
+    async fn mailed_token(&self, catcher: &str) -> anyhow::Result<Option<String>> {
+        let list: Value = self.http.get(format!("{catcher}/api/v1/messages?limit=1000")).send().await?.json().await?;
+        let messages = list["messages"].as_array().context("the mail catcher gave no messages")?;
+        let is_ours = |message: &&Value| message["To"][0]["Address"] == self.credentials.email.as_str();
+        let Some(newest) = messages.iter().rfind(is_ours) else { return Ok(None) };
+        let url = format!("{catcher}/api/v1/message/{}", newest["ID"]);
+        let mail: Value = self.http.get(url).send().await?.json().await?;
+        let link = mail["Text"].as_str().and_then(|text| text.split_once("token="));
+        Ok(link.and_then(|(_, rest)| rest.split_whitespace().next()).map(ToOwned::to_owned))
     }
 
     async fn log_in(&self) -> anyhow::Result<()> {

@@ -83,7 +83,8 @@ async fn bill_and_check(args: &DemoArgs, addresses: &processes::Addresses) -> an
     let input = data::read(args.accounts)?;
     let now: Timestamp = NOW.parse()?;
     let credentials = Credentials { email: EMAIL.to_owned(), password: PASSWORD.to_owned() };
-    let client = Client::sign_in(&format!("http://{}", addresses.api), "Ratchet Demo", credentials).await?;
+    let (base, catcher) = (format!("http://{}", addresses.api), args.mail_catcher_url.as_deref());
+    let client = Client::sign_in(&base, ("Ratchet Demo", credentials), catcher).await?;
     let external = books::External::new(addresses, args.mail_catcher_url.clone())?;
     let before = external.count().await?;
 

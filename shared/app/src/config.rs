@@ -117,6 +117,9 @@ pub struct AppConfig {
     /// Sender address of every mail; its domain also ends the Message-IDs.
     #[arg(long, env = "MAIL_FROM", default_value = "billing@ratchet.example")]
     pub mail_from: String,
+    /// Where people reach the product, without a slash at the end; begins the links in account mails.
+    #[arg(long, env = "PUBLIC_URL", default_value = "http://127.0.0.1:3000")]
+    pub public_url: String,
     /// Payment gateway that speaks Stripe's API.
     #[arg(long, env = "STRIPE_BASE_URL", default_value = "http://127.0.0.1:12111")]
     pub stripe_base_url: String,

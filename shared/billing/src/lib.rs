@@ -4,6 +4,7 @@
 //! arguments. Forward through a month: [`start_due_runs`] -> [`plan_billing_run`] -> [`calculate_usage`] ->
 //! [`generate_invoices`] -> [`collect_chunk`] -> [`send_chunk_notifications`].
 
+mod accounts;
 mod actor;
 mod adjust_balance;
 mod adjust_usage;
@@ -62,7 +63,6 @@ mod purse;
 mod receive_webhook;
 mod refresh_draft;
 mod refund_payment;
-mod register_tenant;
 mod seal_audit;
 mod send_notifications;
 mod settle_payment;
@@ -83,6 +83,12 @@ mod verify_audit;
 mod void_invoice;
 mod webhooks;
 
+pub use accounts::{
+    MailedToken, Manager, NewAccount, NewApiKey, NewMember, NewSession, NewTenant, Refreshed, Request, UserChange,
+    change_user, create_api_key, delete_user, end_session, invite_user, onboard_customer, open_session,
+    refresh_session, register_tenant, request_password_reset, resend_verification, reset_password, revoke_api_key,
+    roll_api_key, verify_email,
+};
 pub use actor::Actor;
 pub use adjust_balance::{BalanceAdjustment, adjust_balance};
 pub use advance_operation::{Advance, advance_operation};
@@ -124,7 +130,6 @@ pub use preview_invoice::{Prospect, preview_invoice};
 pub use receive_webhook::{Inbound, Received, process_gateway_event, receive_webhook};
 pub use refresh_draft::current_invoice;
 pub use refund_payment::{NewRefund, create_refund, send_refund};
-pub use register_tenant::{NewTenant, register_tenant};
 pub use seal_audit::seal_audit;
 pub use send_notifications::{send_chunk_notifications, send_notification};
 pub use start_due_runs::start_due_runs;

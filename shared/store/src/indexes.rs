@@ -10,6 +10,7 @@ use mongodb::{
 };
 
 use crate::{Record, Store, StoreError};
+use crate::{api_keys::ApiKey, one_time_tokens::OneTimeToken, sessions::Session, throttles::Throttle};
 use crate::{
     audit_chains::AuditChain, audit_entries::AuditEntry, balance_entries::BalanceEntry, billing_runs::BillingRun,
     chunks::Chunk, counters::Counter, coupons::CouponRecord, credit_notes::CreditNoteRecord, customers::Customer,
@@ -69,7 +70,12 @@ impl Store {
         self.ensure_collection::<Schedule>().await?;
         self.ensure_collection::<GatewayAccount>().await?;
         self.ensure_collection::<GatewayCustomer>().await?;
-        self.ensure::<User>([unique(doc! { "email": 1 })]).await?;
+        self.ensure::<User>([unique(doc! { "email": 1 }), list()]).await?;
+        self.ensure::<OneTimeToken>([index(doc! { "tenant": 1, "user": 1 }), expires()]).await?;
+        self.ensure::<Session>([unique(doc! { "family_hash": 1 }), index(doc! { "tenant": 1, "user": 1 }), expires()])
+            .await?;
+        self.ensure::<ApiKey>([unique(doc! { "hash": 1 }), list()]).await?;
+        self.ensure::<Throttle>([expires()]).await?;
         self.ensure::<Customer>([list()]).await?;
         self.ensure::<BalanceEntry>([index(doc! { "tenant": 1, "customer": 1, "created": -1, "_id": -1 })]).await?;
         self.ensure::<WalletRecord>([list(), index(doc! { "tenant": 1, "customer": 1, "balance_minor": 1 })]).await?;

@@ -4,9 +4,11 @@
 //! `mongodb` or `bson`.
 //!
 //! **Invariant:** every query carries the tenant, which comes from the verified caller or from a job; only the sweep, the
-//! log-in, the scheduler and the mirror of dead letters, which serve all tenants, do without. **Invariant:** a document that exists is changed through
+//! log-in (a token or key that is brought names its tenant), the scheduler and the mirror of dead letters, which serve
+//! all tenants, do without. **Invariant:** a document that exists is changed through
 //! [`UnitOfWork`] alone, by compare-and-set on its `revision`, or by a state filter that makes a repeat harmless.
 
+mod api_keys;
 mod audit_chains;
 mod audit_entries;
 mod balance_entries;
@@ -36,6 +38,7 @@ mod list;
 mod messages;
 mod meters;
 mod notifications;
+mod one_time_tokens;
 mod operations;
 mod payment_attempts;
 mod plans;
@@ -45,11 +48,13 @@ mod refunds;
 mod run_items;
 mod schedules;
 mod secret_text;
+mod sessions;
 mod settings;
 mod subscriptions;
 mod tax_rates;
 mod tenants;
 mod test_clocks;
+mod throttles;
 mod unit_of_work;
 mod usage_closings;
 mod usage_events;
@@ -61,6 +66,7 @@ mod wallets;
 mod webhook_deliveries;
 mod webhook_endpoints;
 
+pub use api_keys::ApiKey;
 pub use audit_chains::AuditChain;
 pub use audit_entries::{AuditEntry, Seal};
 pub use balance_entries::{BalanceEntry, BalanceEntryKind};
@@ -95,6 +101,7 @@ pub use list::{ListFilter, Page, PageRequest};
 pub use messages::Message;
 pub use meters::MeterRecord;
 pub use notifications::{Notification, NotificationState, Recipient};
+pub use one_time_tokens::{OneTimeToken, TokenPurpose};
 pub use operations::{Operation, OperationCounts, OperationFilter, OperationKind, OperationState, QueueProgress};
 pub use payment_attempts::{AttemptFailure, AttemptGateway, AttemptState, Dispute, DisputeState, PaymentAttempt};
 pub use plans::{PlanRecord, PlanVersion};
@@ -103,10 +110,12 @@ pub use refunds::{Refund, RefundState};
 pub use run_items::ItemState;
 pub use schedules::{Schedule, Tick};
 pub use secret_text::SecretText;
+pub use sessions::Session;
 pub use subscriptions::{DueSubscriptions, MeteredSpan, MeteredSubscription, SubscriptionRecord};
 pub use tax_rates::TaxRateRecord;
 pub use tenants::{Brand, Tenant};
 pub use test_clocks::{TestClock, UnderWay};
+pub use throttles::Throttle;
 pub use unit_of_work::{Announced, UnitOfWork};
 pub use usage_closings::UsageClosing;
 pub use usage_events::{Insertion, Unclaimed, UsageEvent, UsageQuery, UsageSums};

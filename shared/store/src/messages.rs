@@ -19,6 +19,8 @@ pub enum Message {
         #[serde(default)]
         secret_link: SecretText,
     },
+    /// Somebody, probably the reader, signs up with an address that signs in already.
+    AlreadyRegistered,
     /// Somebody asks the reader to join a tenant's users.
     Invitation {
         /// Name of who invites.
@@ -106,6 +108,7 @@ impl Message {
         use Importance::{Essential, Optional};
         match self {
             Self::VerifyEmail { .. } => ("verify_email", Essential),
+            Self::AlreadyRegistered => ("already_registered", Essential),
             Self::Invitation { .. } => ("invitation", Essential),
             Self::PasswordReset { .. } => ("password_reset", Essential),
             Self::InvoiceIssued { .. } => ("invoice_issued", Essential),

@@ -20,13 +20,19 @@ pub struct User {
     pub name: String,
     /// Lower case; unique over all tenants.
     pub email: String,
-    /// PHC string (argon2id).
+    /// PHC string (argon2id); empty until an invited user has chosen a password.
     pub password_hash: String,
     /// `owner`, `admin`, `finance`, `support`, `viewer` or `customer`.
     pub role: String,
     /// Whom a user of the role `customer` is; nobody else has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
+    /// When it was shown that the user reads the mails to its address; nobody signs in before.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub email_verified_at: Option<Timestamp>,
+    /// Since when the user may not sign in.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub disabled_at: Option<Timestamp>,
 }
 record!(User, "users", revised);
 
@@ -51,5 +57,13 @@ impl Store {
     /// `Unavailable` or `Corrupt`.
     pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         Ok(self.collection::<User>().find_one(doc! { "email": email }).await?)
+    }
+
+    /// The owners of a tenant.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Corrupt`.
+    pub async fn owners(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
+        Ok(self.collection::<User>().find(doc! { "tenant": tenant, "role": "owner" }).await?.try_collect().await?)
     }
 }

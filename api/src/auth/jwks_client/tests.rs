@@ -42,8 +42,13 @@ fn signer() -> Signer {
 }
 
 fn token(signer: &Signer) -> String {
-    let grant =
-        Grant { user: "usr_1".to_owned(), tenant: "ten_1".to_owned(), role: Role::Owner, scopes: Scopes::default() };
+    let grant = Grant {
+        user: "usr_1".to_owned(),
+        tenant: "ten_1".to_owned(),
+        role: Role::Owner,
+        scopes: Scopes::default(),
+        session: "ses_1".to_owned(),
+    };
     let issued = signer.issue(&grant, now(), "j1".to_owned()).expect("a token");
     issued.token.expose_secret().to_owned()
 }

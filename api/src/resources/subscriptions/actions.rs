@@ -24,6 +24,7 @@ use crate::{
         openapi::WriteProblems,
         problem::Problem,
     },
+    read,
     resources::fields::NoFields,
     state::GatewayState,
     write::{Ground, Write, Writer},
@@ -87,6 +88,7 @@ async fn act<A: Action>(
     (id, body_hash): (String, BodyHash),
     deed: Deed,
 ) -> Result<Response, Problem> {
+    let _: SubscriptionRecord = read::find(gateway, writer.caller(), ("subscription", &id)).await?;
     writer.run(gateway, (body_hash, Acting { id, deed })).await
 }
 
@@ -99,6 +101,7 @@ async fn change_subscription(
     Path(id): Path<String>,
     body: StrictJson<ChangeRequest>,
 ) -> Result<Response, Problem> {
+    body.value.may_be_asked_by(&writer.caller().reach)?;
     act(&gateway, writer, (id, body.body_hash), Deed::Change(body.value.parse())).await
 }
 
@@ -136,6 +139,7 @@ async fn cancel_subscription(
     Path(id): Path<String>,
     body: StrictJson<CancelRequest>,
 ) -> Result<Response, Problem> {
+    body.value.may_be_asked_by(&writer.caller().reach)?;
     let (when, proration) = body.value.parse();
     act(&gateway, writer, (id, body.body_hash), Deed::Cancel(when, proration)).await
 }

@@ -11,7 +11,7 @@ use store::{ListFilter, SubscriptionRecord, plan_of_version};
 use utoipa::{IntoParams, ToSchema};
 
 use super::super::fields::{self, Instant, Metadata, Period, Quantity};
-use crate::http::problem::Problem;
+use crate::{auth::caller::Reach, http::problem::Problem};
 
 /// A subscription to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -56,6 +56,35 @@ pub(super) struct SubscriptionRequest {
     metadata: Metadata,
 }
 
+impl SubscriptionRequest {
+    /// Whether whoever reaches this may ask for it: a customer chooses a plan and quantities for itself. Trials, coupons and
+    /// dates are the tenant's to give.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn may_be_asked_by(&self, reach: &Reach) -> Result<(), Problem> {
+        let Reach::Customer(own) = reach else { return Ok(()) };
+        if self.customer != *own {
+            return Err(Problem::rule_violated("unknown_customer", "no such customer").at(
+                "/customer",
+                "unknown_customer",
+                "no such customer",
+            ));
+        }
+        let given = [
+            ("/trial_days", self.trial_days.is_some()),
+            ("/coupons", !self.coupons.is_empty()),
+            ("/start_at", self.start_at.is_some()),
+            ("/end_at", self.end_at.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).try_for_each(|(pointer, _)| not_for_customers(pointer))
+    }
+}
+
+fn not_for_customers(pointer: &str) -> Result<(), Problem> {
+    Err(fields::refused(pointer, "not_for_customers", "is not for customers to choose"))
+}
+
 /// A change of plan or quantities; at least one of them.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ChangeRequest {
@@ -87,6 +116,32 @@ pub(super) struct CancelRequest {
     #[serde(default)]
     #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
     proration: ProrationBehavior,
+}
+
+impl ChangeRequest {
+    /// Whether whoever reaches this may ask for it: a customer does not choose what is prorated.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn may_be_asked_by(&self, reach: &Reach) -> Result<(), Problem> {
+        match reach {
+            Reach::Customer(_) if self.proration != ProrationBehavior::default() => not_for_customers("/proration"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl CancelRequest {
+    /// Whether whoever reaches this may ask for it: a customer cancels at the end of what it has paid for.
+    ///
+    /// # Errors
+    /// 422 with the field.
+    pub(super) fn may_be_asked_by(&self, reach: &Reach) -> Result<(), Problem> {
+        match reach {
+            Reach::Customer(_) if matches!(self.when, Moment::Now) => not_for_customers("/when"),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A coupon to apply.

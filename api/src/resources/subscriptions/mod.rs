@@ -67,7 +67,8 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(preview::routes())
 }
 
-/// Creates a subscription and issues its initial invoice, if it has started.
+/// Creates a subscription and issues its initial invoice, if it has started. A customer chooses plan and quantities for
+/// itself, and nothing else.
 #[utoipa::path(post, path = "/v1/subscriptions", tag = "subscriptions", request_body = SubscriptionRequest,
     responses((status = 201, body = Subscription), WriteProblems))]
 async fn create_subscription(
@@ -75,6 +76,7 @@ async fn create_subscription(
     writer: Writer<CreateSubscription>,
     body: StrictJson<SubscriptionRequest>,
 ) -> Result<Response, Problem> {
+    body.value.may_be_asked_by(&writer.caller().reach)?;
     let creation = Creation { id: gateway.app.ids.new_id("sub"), new: body.value.parse()? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }

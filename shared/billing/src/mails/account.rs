@@ -25,6 +25,20 @@ pub(super) fn verify_email(writer: &Writer<'_>, link: &SecretText) -> Result<Let
     })
 }
 
+/// You have an account already.
+pub(super) fn already_registered(writer: &Writer<'_>) -> Letter {
+    let matter = "somebody, probably you, signed up with your address. It signs in already, so nothing was changed.";
+    Letter {
+        label: "Your account".into(),
+        headline: "You are signed up already".into(),
+        paragraphs: vec![writer.greeting(matter)],
+        note: Some(OneLine::paragraph(
+            "If you have forgotten your password, ask for another one. If it was not you, ignore this mail.",
+        )),
+        ..writer.letter("you are signed up already", "somebody signed up with your address")
+    }
+}
+
 /// Please join.
 pub(super) fn invitation(writer: &Writer<'_>, by: &str, link: &SecretText) -> Result<Letter, MailError> {
     let matter = format!("{} invites you to work with the billing of {}.", OneLine::from(by), writer.tenant());

@@ -43,6 +43,7 @@ impl Sources {
     fn letter(&self, writer: &Writer<'_>, message: &Message) -> Result<Letter, MailError> {
         match message {
             Message::VerifyEmail { secret_link } => account::verify_email(writer, secret_link),
+            Message::AlreadyRegistered => Ok(account::already_registered(writer)),
             Message::Invitation { by, secret_link } => account::invitation(writer, by, secret_link),
             Message::PasswordReset { secret_link } => account::password_reset(writer, secret_link),
             Message::InvoiceIssued { invoice } => Ok(invoice_issued::letter(writer, self.invoice(invoice)?)),

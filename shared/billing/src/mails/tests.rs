@@ -30,6 +30,7 @@ fn messages() -> Vec<Message> {
     let url = || "https://hooks.northwind.example/billing".to_owned();
     vec![
         Message::VerifyEmail { secret_link: link() },
+        Message::AlreadyRegistered,
         Message::Invitation { by: "Ada".to_owned(), secret_link: link() },
         Message::PasswordReset { secret_link: link() },
         Message::InvoiceIssued { invoice: invoice() },
@@ -75,6 +76,7 @@ fn messages() -> Vec<Message> {
 fn notification(message: Message) -> Notification {
     let to = match message {
         Message::VerifyEmail { .. }
+        | Message::AlreadyRegistered
         | Message::Invitation { .. }
         | Message::PasswordReset { .. }
         | Message::WebhookEndpointDisabled { .. }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use billing::{
-    Actor, Billing, BillingError, Ingestion, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
-    NewUsageEvent, TenantTime, UsageSubject,
+    Actor, Billing, BillingError, Ingestion, MailedToken, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
+    NewUsageEvent, Request, TenantTime, UsageSubject,
 };
 use domain::{BillingCycle, Meter, Plan};
 use jiff::Timestamp;
@@ -58,8 +58,9 @@ impl World {
             name: "Ada".to_owned(),
             email: "ada@example.com".to_owned(),
             password_hash: "none".to_owned(),
+            token: MailedToken { hash: "none".to_owned(), link: "https://example.com".to_owned().into() },
         };
-        let tenant = billing::register_tenant(store, new, WALL, None).await.unwrap();
+        let tenant = billing::register_tenant(store, new, &Request { wall: WALL, request_id: None }).await.unwrap();
         self.billing.commit(tenant).await.unwrap();
         let clock = ("clk_1".to_owned(), NOW.parse().unwrap());
         let clock = billing::create_test_clock(store, &actor(), WALL, clock).await.unwrap();
