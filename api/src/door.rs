@@ -61,8 +61,9 @@ impl Door {
         }
         let grant = self.access_tokens.verify(credential, now).await?.grant();
         let standing = match self.standings.get(&grant.session, now) {
-            Some(standing) => standing,
-            None => self.keep((grant.session.clone(), now), self.look_up(&grant, now).await?),
+            // A token with another role was signed since, or before the role was changed.
+            Some(standing) if standing.is_of(grant.role) => standing,
+            _ => self.keep((grant.session.clone(), now), self.look_up(&grant, now).await?),
         };
         standing.user(grant)
     }
@@ -112,6 +113,10 @@ impl Standing {
                 Self::Gone
             }
         }
+    }
+
+    fn is_of(&self, role: Role) -> bool {
+        !matches!(self, Self::Member(other, _) if *other != role)
     }
 
     fn of_key(key: Option<ApiKey>) -> Self {

@@ -83,7 +83,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<String>,
     },
-    /// Hold the product against independent implementations: all suites, or those named (standard_webhooks).
+    /// Hold the product against independent implementations: all suites, or those named (access_tokens,
+    /// standard_webhooks).
     ///
     /// They are installed once, into the user's cache; Python 3 and Node have to be there.
     Conformance {

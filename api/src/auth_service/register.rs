@@ -111,6 +111,7 @@ pub(super) async fn register_customer(
     let customer = NewCustomer {
         name: fields::name("/name", name)?,
         email: fields::email("/email", email)?.to_lowercase(),
+        address: None,
         currency,
         timezone: timezone.unwrap_or_default(),
         locale: Locale::default(),

@@ -71,7 +71,7 @@ impl<'a> Counters<'a> {
 
     async fn count_at(&self, (id, free): (&str, u32), now: Timestamp) -> Result<(), Problem> {
         for _ in 0..TRIES {
-            let known = self.store.throttle(id).await?.filter(|known| now < known.expires_at);
+            let known = self.store.throttle(id).await?;
             if let Some(known) = &known
                 && now < known.not_before
             {
@@ -89,16 +89,14 @@ impl<'a> Counters<'a> {
 
 fn counted((id, free): (&str, u32), known: Option<Throttle>, now: Timestamp) -> Result<UnitOfWork, StoreError> {
     let mut unit = UnitOfWork::default();
-    let tries = known.as_ref().map_or(0, |known| known.tries).saturating_add(1);
+    // What has expired may still be there.
+    let remembered = known.as_ref().filter(|known| now < known.expires_at);
+    let tries = remembered.map_or(0, |known| known.tries).saturating_add(1);
     let not_before = now + delay_after(tries, free);
     let expires_at = not_before + FORGOTTEN_AFTER;
     match known {
         Some(known) => unit.replace(&mut Throttle { tries, not_before, expires_at, ..known })?,
-        None => {
-            // An expired one may still be there.
-            unit.delete::<Throttle>(id);
-            unit.insert(&Throttle { id: id.to_owned(), revision: 1, tries, not_before, expires_at })?;
-        }
+        None => unit.insert(&Throttle { id: id.to_owned(), revision: 1, tries, not_before, expires_at })?,
     }
     Ok(unit)
 }

@@ -28,7 +28,7 @@ fn patch(path: &'static str, body: Value, field: &'static str) -> Write {
 pub(crate) fn writes(customer: &str) -> Vec<Write> {
     vec![
         post("/v1/users", json!({ "name": "Grace", "email": "grace@acme.example", "role": "viewer" }), "role"),
-        patch("/v1/users/{id}", json!({ "name": "Grace" }), "disabled"),
+        patch("/v1/users/{id}", json!({ "name": "Grace", "role": "viewer", "disabled": false }), "disabled"),
         post("/v1/api_keys", json!({ "name": "usage", "scopes": ["usage:write"] }), "scopes"),
         post("/v1/api_keys/{id}/roll", json!({}), ""),
         post("/v1/api_keys/{id}/revoke", json!({}), ""),
@@ -56,7 +56,7 @@ pub(crate) fn writes(customer: &str) -> Vec<Write> {
         // These take no field, so this one is unknown.
         post("/v1/subscriptions/{id}/pause", json!({}), "at"),
         post("/v1/subscriptions/{id}/resume", json!({}), "at"),
-        post("/v1/subscriptions/{id}/cancel", json!({ "when": "now" }), "when"),
+        post("/v1/subscriptions/{id}/cancel", json!({ "when": "period_end" }), "when"),
         post("/v1/subscriptions/{id}/apply_coupon", json!({ "coupon": "ten" }), "coupon"),
         post("/v1/invoices/preview", json!({ "plan": "pro" }), "quantities"),
         post(

@@ -3,6 +3,8 @@
 //! One file per suite. The implementations are installed from their registries into the user's cache, never into the tree, and
 //! are no part of `cargo xtask test`.
 
+mod access_tokens;
+mod platform;
 mod standard_webhooks;
 mod tools;
 
@@ -17,7 +19,10 @@ struct Suite {
     run: fn() -> Result<()>,
 }
 
-const SUITES: [Suite; 1] = [Suite { name: "standard_webhooks", run: standard_webhooks::run_suite }];
+const SUITES: [Suite; 2] = [
+    Suite { name: "access_tokens", run: access_tokens::run_suite },
+    Suite { name: "standard_webhooks", run: standard_webhooks::run_suite },
+];
 
 /// Runs the named suites, or all.
 ///

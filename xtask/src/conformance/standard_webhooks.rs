@@ -40,7 +40,7 @@ pub(super) fn run_suite() -> Result<()> {
     let case = json!({ "body": received[0].body, "headers": headers, "secrets": SECRETS }).to_string();
     let scripts = workspace::root().join("xtask/conformance/standard_webhooks");
 
-    run(Command::new(python_with(PYTHON_LIBRARY)?).arg(scripts.join("verify.py")).arg(&case))?;
+    run(Command::new(python_with(&[PYTHON_LIBRARY])?).arg(scripts.join("verify.py")).arg(&case))?;
     println!("  {PYTHON_LIBRARY} (Python) verifies");
     // Node looks for packages beside the script.
     let modules = node_modules_with(NODE_LIBRARY)?;

@@ -16,16 +16,17 @@ fn folder(tool: &str) -> Result<PathBuf> {
     Ok(cache.join("ratchet").join("conformance").join(tool))
 }
 
-/// A Python with this package (`name==version`), in an environment of its own.
+/// A Python with these packages (`name==version`), in an environment of its own.
 ///
 /// # Errors
-/// Python 3 is missing, or the package cannot be installed.
-pub(super) fn python_with(package: &str) -> Result<PathBuf> {
-    let folder = folder(&package.replace("==", "-"))?;
+/// Python 3 is missing, or a package cannot be installed.
+pub(super) fn python_with(packages: &[&str]) -> Result<PathBuf> {
+    let folder = folder(&packages.join("+").replace("==", "-").replace(">=", "-"))?;
     let python = folder.join("bin/python");
     install(&folder, || {
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]))
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        run(Command::new(&python).args(install).args(packages))
     })?;
     Ok(python)
 }

@@ -182,5 +182,10 @@ async fn used(
     let token = found.filter(|token| purposes.contains(&token.purpose)).ok_or_else(refused)?;
     let user: Option<User> = store.find(&token.tenant, &token.user).await?;
     let user = user.filter(|user| user.disabled_at.is_none()).ok_or_else(refused)?;
-    Ok((user, store.one_time_tokens_of(&token.tenant, &token.user).await?))
+    // Read after the user: whoever has used it meanwhile has also written the user at a later revision than this one.
+    let tokens = store.one_time_tokens_of(&token.tenant, &token.user).await?;
+    if tokens.iter().all(|left| left.id != token.id) {
+        return Err(refused());
+    }
+    Ok((user, tokens))
 }

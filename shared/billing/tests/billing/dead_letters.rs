@@ -161,8 +161,8 @@ async fn losing_redis_loses_no_dead_letter() {
 
     servers.flush_redis().await;
     let rebuilt = billing::rebuild_deliveries(&world.billing, "gen_1", WALL).await.unwrap().unwrap();
-    // Offered, too, are the invoice, its mail and the tenant's events.
-    assert_eq!(rebuilt, Sweep { offered: 3, restored: 31 });
+    // Offered, too, are the invoice, its mail, the tenant's events and its audit entries.
+    assert_eq!(rebuilt, Sweep { offered: 4, restored: 31 });
     assert_eq!(world.letters(queues::PAYMENTS).await, payments, "exactly what it was");
     let mut restored = world.letters(queues::USAGE).await;
     let mut usage = usage;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use billing::{
-    Actor, Billing, BillingError, Ingestion, MailedToken, NewBillingRun, NewCustomer, NewPlan, NewSubscription, NewTenant,
-    NewUsageEvent, Request, TenantTime, UsageSubject,
+    Actor, Billing, BillingError, Ingestion, MailedToken, NewBillingRun, NewCustomer, NewPlan, NewSubscription,
+    NewTenant, NewUsageEvent, Request, TenantTime, UsageSubject,
 };
 use domain::{BillingCycle, Meter, Plan};
 use jiff::Timestamp;
@@ -62,6 +62,9 @@ impl World {
         };
         let tenant = billing::register_tenant(store, new, &Request { wall: WALL, request_id: None }).await.unwrap();
         self.billing.commit(tenant).await.unwrap();
+        // The tests count mails about bills.
+        let welcome = [store::notification_id("none", "verify_email")];
+        store.notifications_sent(TENANT, &welcome, WALL).await.unwrap();
         let clock = ("clk_1".to_owned(), NOW.parse().unwrap());
         let clock = billing::create_test_clock(store, &actor(), WALL, clock).await.unwrap();
         self.billing.commit(clock).await.unwrap();
