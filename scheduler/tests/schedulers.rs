@@ -90,8 +90,12 @@ async fn subscribe(app: &App, start: Timestamp) {
         name: "Ada".to_owned(),
         email: "ada@example.com".to_owned(),
         password_hash: "none".to_owned(),
+        token: billing::MailedToken { hash: "none".to_owned(), link: "https://example.com".to_owned().into() },
     };
-    billing.commit(billing::register_tenant(store, new, wall, None).await.unwrap()).await.unwrap();
+    billing
+        .commit(billing::register_tenant(store, new, &billing::Request { wall, request_id: None }).await.unwrap())
+        .await
+        .unwrap();
     let actor = Actor::system(TENANT);
     let time = TenantTime::read(store, TENANT, wall).await.unwrap();
     let plan = serde_json::from_str(PLAN).unwrap();
