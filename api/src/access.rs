@@ -91,7 +91,7 @@ actions! {
     GetCustomer: "customers:read", EVERYONE;
     UpdateCustomer: "customers:write", DESK;
     DeleteCustomer: "customers:write", ADMINS;
-    AttachPaymentMethod: "customers:write", DESK;
+    AttachPaymentMethod: "customers:write", DESK_AND_CUSTOMERS;
     GetBalance: "customers:read", EVERYONE;
     ListBalanceEntries: "customers:read", EVERYONE;
     AdjustBalance: "balances:write", MONEY;
@@ -353,7 +353,7 @@ mod tests {
         assert!(looking.split(' ').all(|scope| scope.ends_with(":read") || scope == "account:write"), "{looking}");
         assert_eq!(
             scopes_of(Role::Customer).to_string(),
-            "account:read account:write customers:read invoices:read payments:read plans:read subscriptions:read \
+            "account:read account:write customers:read customers:write invoices:read payments:read plans:read subscriptions:read \
              subscriptions:write"
         );
     }

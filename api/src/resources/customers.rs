@@ -446,6 +446,7 @@ async fn attach_payment_method(
     Path(id): Path<String>,
     body: StrictJson<PaymentMethodRequest>,
 ) -> Result<Response, Problem> {
+    let _: store::Customer = read::find(&gateway, writer.caller(), ("customer", &id)).await?;
     let payment_method = Patch::Set(fields::token("/token", body.value.token)?);
     let patch = CustomerPatch { payment_method, ..CustomerPatch::default() };
     writer.run(&gateway, (body.body_hash, Update { target: Target::any(&id), patch })).await

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use billing::{
-    BillingError, Change, Manager, NewMember, UserChange, change_user, delete_user as decide_removal,
+    BillingError, Change, Manager, NewMember, Target, UserChange, change_user, delete_user as decide_removal,
     invite_user as decide_invitation,
 };
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use crate::{
     access::{Action, Allowed, DeleteUser, GetUser, InviteUser, ListUsers, UpdateUser},
     auth::role::Role,
     http::{
-        headers::{ETag, IfMatch},
+        headers::ETag,
         json::{BodyHash, StrictJson},
         openapi::{ReadProblems, WriteProblems},
         page::{List, PageParams},
@@ -33,13 +33,10 @@ use crate::{
     read::{self, Reader},
     shown::User,
     state::GatewayState,
-    write::{Ground, Write, Writer},
+    write::{Aim, Ground, Write, Writer},
 };
 
 const URL: &str = "/v1/users";
-
-/// Code of a change to a user that has changed since it was read.
-const STALE: &str = "stale";
 
 /// Somebody to invite.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -118,8 +115,7 @@ enum Deed {
 
 struct Step {
     by_owner: bool,
-    id: String,
-    condition: IfMatch,
+    target: Target,
     deed: Deed,
 }
 
@@ -131,14 +127,10 @@ impl Write for Step {
     async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
         let Ground { store, actor, time } = ground;
         let manager = Manager { actor, is_owner: self.by_owner };
-        let change = match &self.deed {
-            Deed::Update(change) => change_user(store, &manager, time, (&self.id, change)).await?,
-            Deed::Delete => decide_removal(store, &manager, time, &self.id).await?,
-        };
-        // The revision that was decided on; the commit compares it.
-        let loaded = ETag::of_revision(change.result.revision - 1);
-        self.condition.check(loaded).map_err(|_| BillingError::State { code: STALE, detail: String::new() })?;
-        Ok(change)
+        match &self.deed {
+            Deed::Update(change) => change_user(store, &manager, time, (&self.target, change)).await,
+            Deed::Delete => decide_removal(store, &manager, time, &self.target).await,
+        }
     }
 
     fn etag(made: &Self::Made) -> Option<ETag> {
@@ -209,15 +201,14 @@ async fn get_user(
 async fn update_user(
     State(gateway): State<GatewayState>,
     writer: Writer<UpdateUser>,
-    Path(id): Path<String>,
-    condition: IfMatch,
+    Aim(target): Aim,
     body: StrictJson<UserUpdate>,
 ) -> Result<Response, Problem> {
     let UserUpdate { name, role, disabled } = body.value;
     let name = name.map(|name| fields::name("/name", name)).transpose()?;
     let role = role.map(staff_role).transpose()?;
     let (by_owner, deed) = (is_owner(&writer), Deed::Update(UserChange { name, role, disabled }));
-    unless_stale(writer.run(&gateway, (body.body_hash, Step { by_owner, id, condition, deed })).await)
+    writer.run(&gateway, (body.body_hash, Step { by_owner, target, deed })).await
 }
 
 /// Removes a user: it is signed out, and its address is free again. Answers with the user as it was.
@@ -226,17 +217,12 @@ async fn update_user(
 async fn delete_user(
     State(gateway): State<GatewayState>,
     writer: Writer<DeleteUser>,
-    Path(id): Path<String>,
-    condition: IfMatch,
+    Aim(target): Aim,
 ) -> Result<Response, Problem> {
-    let step = Step { by_owner: is_owner(&writer), id, condition, deed: Deed::Delete };
-    unless_stale(writer.run(&gateway, (BodyHash::of(b""), step)).await)
+    let step = Step { by_owner: is_owner(&writer), target, deed: Deed::Delete };
+    writer.run(&gateway, (BodyHash::of(&[]), step)).await
 }
 
 fn is_owner<A: Action>(writer: &Writer<A>) -> bool {
     writer.caller().role == Some(Role::Owner)
-}
-
-fn unless_stale(answer: Result<Response, Problem>) -> Result<Response, Problem> {
-    answer.map_err(|problem| if problem.code() == STALE { Problem::precondition_failed() } else { problem })
 }

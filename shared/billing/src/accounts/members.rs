@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use store::{OneTimeToken, Store, UnitOfWork, User};
 
 use super::sessions::end_all;
-use crate::{Actor, BillingError, Change, EventType, TenantTime, actor::Fact};
+use crate::{Actor, BillingError, Change, EventType, Target, TenantTime, actor::Fact};
 
 /// Whoever manages users.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +40,15 @@ const OWNER: &str = "owner";
 /// Decides a change. A user that is disabled loses its sessions.
 ///
 /// # Errors
-/// `NotFound`; `State` `owners_only`, `last_owner`, `customer_role`; store errors.
+/// `NotFound`; `Stale`; `State` `owners_only`, `last_owner`, `customer_role`; store errors.
 pub async fn change_user(
     store: &Store,
     manager: &Manager<'_>,
     time: &TenantTime,
-    (id, change): (&str, &UserChange),
+    (target, change): (&Target, &UserChange),
 ) -> Result<Change<User>, BillingError> {
     let actor = manager.actor;
-    let mut user = find(store, actor, id).await?;
+    let mut user = find(store, actor, target).await?;
     manager.may_manage(&user.role)?;
     let before = facts(&user);
     let mut unit = UnitOfWork::default();
@@ -83,15 +83,15 @@ pub async fn change_user(
 /// Decides that a user is removed, with its sessions and tokens.
 ///
 /// # Errors
-/// `NotFound`; `State` `owners_only`, `last_owner`; store errors.
+/// `NotFound`; `Stale`; `State` `owners_only`, `last_owner`; store errors.
 pub async fn delete_user(
     store: &Store,
     manager: &Manager<'_>,
     time: &TenantTime,
-    id: &str,
+    target: &Target,
 ) -> Result<Change<User>, BillingError> {
     let actor = manager.actor;
-    let mut user = find(store, actor, id).await?;
+    let mut user = find(store, actor, target).await?;
     manager.may_manage(&user.role)?;
     let mut unit = UnitOfWork::default();
     keep_an_owner(store, &mut unit, &user).await?;
@@ -107,8 +107,11 @@ pub async fn delete_user(
     Ok(Change { result: user, unit, follow_up: Vec::new() })
 }
 
-async fn find(store: &Store, actor: &Actor, id: &str) -> Result<User, BillingError> {
-    store.find(&actor.tenant, id).await?.ok_or_else(|| BillingError::not_found("user", id))
+async fn find(store: &Store, actor: &Actor, target: &Target) -> Result<User, BillingError> {
+    let user: Option<User> = store.find(&actor.tenant, &target.id).await?;
+    let user = user.ok_or_else(|| BillingError::not_found("user", &target.id))?;
+    target.check(user.revision)?;
+    Ok(user)
 }
 
 fn facts(user: &User) -> Value {
