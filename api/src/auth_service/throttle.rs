@@ -78,7 +78,7 @@ impl<'a> Counters<'a> {
                 return Err(Problem::too_many_requests(wait(known.not_before.duration_since(now))));
             }
             match self.store.commit(counted((id, free), known, now)?).await {
-                Err(error) if error.is_conflict() => {}
+                Err(StoreError::Conflict(_) | StoreError::Duplicate(_)) => {}
                 outcome => return Ok(outcome?),
             }
         }
