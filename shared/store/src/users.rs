@@ -58,12 +58,4 @@ impl Store {
     pub async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         Ok(self.collection::<User>().find_one(doc! { "email": email }).await?)
     }
-
-    /// The owners of a tenant.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Corrupt`.
-    pub async fn owners(&self, tenant: &str) -> Result<Vec<User>, StoreError> {
-        Ok(self.collection::<User>().find(doc! { "tenant": tenant, "role": "owner" }).await?.try_collect().await?)
-    }
 }
