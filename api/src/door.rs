@@ -70,7 +70,7 @@ impl Door {
 
     /// Believes nothing any more of what was looked up before.
     pub(crate) fn forget(&self) {
-        self.standings.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.standings.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     async fn look_up(&self, grant: &Grant, now: Timestamp) -> Result<Standing, StoreError> {
