@@ -72,9 +72,12 @@ impl Installation {
             name: "Ada".to_owned(),
             email: "ada@example.com".to_owned(),
             password_hash: "none".to_owned(),
+            token: billing::MailedToken { hash: "none".to_owned(), link: "https://example.com".to_owned().into() },
         };
         let actor = Actor::system(TENANT);
-        let tenant = billing::register_tenant(&billing.store, new, wall, None).await.expect("decided");
+        let tenant = billing::register_tenant(&billing.store, new, &billing::Request { wall, request_id: None })
+            .await
+            .expect("decided");
         billing.commit(tenant).await.expect("committed");
         let clock = ("clk_1".to_owned(), "2026-08-01T12:00:00Z".parse().expect("a time"));
         let clock = billing::create_test_clock(&billing.store, &actor, wall, clock).await.expect("decided");
