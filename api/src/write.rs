@@ -136,6 +136,11 @@ impl<A: Action> Writer<A> {
         &self.caller
     }
 
+    /// The caller's tenant.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.caller.tenant
+    }
+
     /// Carries a write out, or replays its answer.
     ///
     /// # Errors

@@ -379,7 +379,7 @@ async fn create_customer(
     body: StrictJson<CustomerRequest>,
 ) -> Result<Response, Problem> {
     let creation =
-        Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse(&gateway, &writer.caller().tenant).await? };
+        Creation { id: gateway.app.ids.new_id("cus"), new: body.value.parse(&gateway, writer.tenant()).await? };
     writer.run(&gateway, (body.body_hash, creation)).await
 }
 
@@ -420,7 +420,7 @@ async fn update_customer(
     Aim(target): Aim,
     body: StrictJson<CustomerUpdate>,
 ) -> Result<Response, Problem> {
-    let patch = body.value.parse(&gateway, &writer.caller().tenant).await?;
+    let patch = body.value.parse(&gateway, writer.tenant()).await?;
     writer.run(&gateway, (body.body_hash, Update { target, patch })).await
 }
 

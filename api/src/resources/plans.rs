@@ -144,7 +144,7 @@ async fn create_plan(
     writer: Writer<CreatePlan>,
     mut body: StrictJson<Fields>,
 ) -> Result<Response, Problem> {
-    resolve_in_prices(&gateway, &writer.caller().tenant, &mut body.value).await?;
+    resolve_in_prices(&gateway, writer.tenant(), &mut body.value).await?;
     let Described { spec, metadata } = Described::<PlanSpec>::parse(body.value)?;
     let plan = ValidPlan::try_from(spec).map_err(|error| rule_of_spec("", &error))?;
     let new = NewPlan { id: gateway.app.ids.new_id("pln"), plan, metadata };
@@ -193,7 +193,7 @@ async fn update_plan(
     Aim(target): Aim,
     mut body: StrictJson<Fields>,
 ) -> Result<Response, Problem> {
-    resolve_in_prices(&gateway, &writer.caller().tenant, &mut body.value).await?;
+    resolve_in_prices(&gateway, writer.tenant(), &mut body.value).await?;
     let Described { spec, metadata } = Described::<PlanSpecPatch, _>::parse_patch(body.value)?;
     writer.run(&gateway, (body.body_hash, Act::Update(target, PlanPatch { spec, metadata }))).await
 }
