@@ -124,6 +124,7 @@ actions! {
     GetSubscription: "subscriptions:read", EVERYONE;
     GetUpcomingInvoice: "subscriptions:read", EVERYONE;
     GetSubscriptionUsage: "subscriptions:read", EVERYONE;
+    UpdateSubscription: "subscriptions:write", DESK;
     ChangeSubscription: "subscriptions:write", DESK_AND_CUSTOMERS;
     PauseSubscription: "subscriptions:write", DESK;
     ResumeSubscription: "subscriptions:write", DESK;
@@ -143,6 +144,7 @@ actions! {
     VoidInvoice: "invoices:write", MONEY;
     MarkInvoiceUncollectible: "invoices:write", MONEY;
     PayInvoice: "payments:write", MONEY;
+    SendInvoice: "invoices:write", DESK;
     CreateCreditNote: "invoices:write", MONEY;
     ListCreditNotes: "invoices:read", EVERYONE;
     GetCreditNote: "invoices:read", EVERYONE;
@@ -185,6 +187,10 @@ actions! {
     PauseQueue: "operations:write", ADMINS;
     ResumeQueue: "operations:write", ADMINS;
     LimitQueue: "operations:write", ADMINS;
+    ListSchedules: "operations:read", ADMINS;
+    RunSchedule: "operations:write", ADMINS;
+    PauseSchedule: "operations:write", ADMINS;
+    ResumeSchedule: "operations:write", ADMINS;
     GetJob: "operations:read", ADMINS;
     ListDeadLetters: "operations:read", ADMINS;
     GroupDeadLetters: "operations:read", ADMINS;

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     ApiConfig, access, auth_service, cached, forward, health,
     http::{
+        docs,
         openapi::{document, with_document},
         serve::serve,
         server::{assemble, complete},
@@ -46,7 +47,7 @@ pub fn openapi_json() -> anyhow::Result<String> {
 fn router(gateway: GatewayState) -> Router {
     let forwarded = forward::routes(&auth_document()).with_state(Arc::clone(&gateway));
     let (router, _) = with_document(routes().with_state(gateway));
-    router.merge(forwarded)
+    router.merge(forwarded).merge(docs::routes())
 }
 
 /// The gateway's own routes; the document names the forwarded ones as well.

@@ -3,7 +3,7 @@
 //! **Invariant:** the tenant comes from the verified caller, so an id of another tenant finds nothing; a customer finds
 //! nothing but its own.
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{Json, extract::FromRequestParts, http::request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
 use store::{ListFilter, PageRequest, Revised};
 
@@ -12,7 +12,8 @@ use crate::{
     auth::caller::Caller,
     cached,
     http::{
-        page::{Created, Cursor, Page},
+        headers::ETag,
+        page::{Created, Cursor, List, Page},
         problem::Problem,
         query::{NoFilter, StrictQuery},
     },
@@ -31,6 +32,64 @@ impl<A: Action> FromRequestParts<GatewayState> for Reader<A> {
         StrictQuery::<NoFilter>::from_request_parts(parts, gateway).await?;
         Ok(Self(caller))
     }
+}
+
+/// Something that is stored, and read by clients: by its id, and in a list of its kind.
+pub(crate) trait Resource: Reached {
+    /// What clients see of it.
+    type Shown: Serialize;
+    /// Its wire name.
+    const OBJECT: &'static str;
+    /// Path of the list of all of them.
+    const URL: &'static str;
+
+    /// What clients of a tenant in live or in test mode see of it.
+    ///
+    /// # Errors
+    /// 500 when what is stored cannot be shown.
+    fn show(self, livemode: bool) -> Result<Self::Shown, Problem>;
+}
+
+/// Answers with one object and its entity tag.
+///
+/// # Errors
+/// 404 when the tenant has no such object; those of the store.
+pub(crate) async fn get<R: Resource + Revised>(
+    gateway: &Gateway,
+    caller: &Caller,
+    id: &str,
+) -> Result<(ETag, Json<R::Shown>), Problem> {
+    let object: R = find(gateway, caller, (R::OBJECT, id)).await?;
+    let livemode = livemode(gateway, &caller.tenant).await?;
+    Ok((ETag::of_revision(object.revision()), Json(object.show(livemode)?)))
+}
+
+/// Answers with a page of the tenant's objects.
+///
+/// # Errors
+/// 400 when the cursor is no object of the tenant; those of the store.
+pub(crate) async fn list<R: Resource>(
+    gateway: &Gateway,
+    caller: &Caller,
+    part: (&Page, ListFilter),
+) -> Result<Json<List<R::Shown>>, Problem> {
+    list_at::<R>(gateway, caller, R::URL, part).await
+}
+
+/// Answers with a page of a list that is a part of another object's, at the path `url`.
+///
+/// # Errors
+/// Those of [`list`].
+pub(crate) async fn list_at<R: Resource>(
+    gateway: &Gateway,
+    caller: &Caller,
+    url: &str,
+    (wanted, filter): (&Page, ListFilter),
+) -> Result<Json<List<R::Shown>>, Problem> {
+    let livemode = livemode(gateway, &caller.tenant).await?;
+    let page = page::<R>(gateway, caller, wanted, filter).await?;
+    let rows = page.data.into_iter().map(|object| object.show(livemode)).collect::<Result<_, _>>()?;
+    Ok(Json(List::new(url, page.has_more, rows)))
 }
 
 /// Loads the object that a path names; `object` is its wire name.

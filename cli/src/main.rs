@@ -8,6 +8,7 @@ mod operator;
 mod queues;
 mod roles;
 mod runs;
+mod schedules;
 mod simulate;
 mod terminal;
 
@@ -59,6 +60,8 @@ enum Command {
     Dlq(dlq::DlqArgs),
     /// Shows, follows, starts and steers a tenant's billing runs.
     Runs(runs::RunsArgs),
+    /// Shows what ticks by itself; has it tick now, pauses and resumes it. Needs MongoDB alone.
+    Schedules(schedules::SchedulesArgs),
     /// Prints the OpenAPI document.
     Openapi,
     /// Prints the invoices of a scenario, a story in JSON, without any server.
@@ -96,6 +99,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Jobs(args) => jobs::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
         Command::Runs(args) => runs::run(args).await,
+        Command::Schedules(args) => schedules::run(args).await,
         Command::Openapi => {
             println!("{}", api::openapi_json()?);
             Ok(())

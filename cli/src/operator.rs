@@ -8,6 +8,7 @@ use app::Secret;
 use billing::jobs::queues;
 use clap::Args;
 use queue::QueueClient;
+use store::{Store, StoreConfig};
 
 /// Where the queues are.
 #[derive(Clone, Debug, Args)]
@@ -18,6 +19,37 @@ pub(crate) struct RedisArgs {
     /// Prefix of every Redis key.
     #[arg(long, global = true, env = "REDIS_PREFIX", default_value = "ratchet")]
     redis_prefix: String,
+}
+
+/// Where the truth is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// MongoDB replica set, which holds the truth; may hold a password.
+    #[arg(
+        long,
+        global = true,
+        env = "MONGODB_URI",
+        default_value = "mongodb://127.0.0.1:27017",
+        hide_env_values = true
+    )]
+    mongodb_uri: Secret,
+    /// Database name.
+    #[arg(long, global = true, env = "MONGODB_DATABASE", default_value = "ratchet")]
+    mongodb_database: String,
+}
+
+impl DatabaseArgs {
+    /// Connects.
+    ///
+    /// # Errors
+    /// MongoDB does not answer.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Store> {
+        app::init_tls();
+        let (uri, database) = (self.mongodb_uri.expose().to_owned(), self.mongodb_database.clone());
+        let store = Store::connect(&StoreConfig { uri, database }).await.context("MONGODB_URI")?;
+        store.ping().await.context("MongoDB does not answer (MONGODB_URI)")?;
+        Ok(store)
+    }
 }
 
 /// Who acts, and why.

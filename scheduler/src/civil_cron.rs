@@ -70,6 +70,13 @@ impl CivilCron {
         instants.into()
     }
 
+    /// The first instant after another; none when there is none any more.
+    #[must_use]
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
+        let start = to_chrono(self.zone.to_datetime(after).saturating_sub(jiff::Span::new().days(1)))?;
+        self.schedule.after(&start).map_while(|civil_time| self.instant(&civil_time)).find(|instant| *instant > after)
+    }
+
     fn instant(&self, at: &DateTime<Utc>) -> Option<Timestamp> {
         let at = at.naive_utc();
         let part = |value: u32| i8::try_from(value).ok();

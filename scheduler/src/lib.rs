@@ -15,7 +15,7 @@ use app::{App, Shutdown};
 use jiff::Timestamp;
 
 pub use civil_cron::{CivilCron, CronError};
-pub use table::{CatchUp, Entry, TABLE};
+pub use table::{Entry, TABLE};
 
 /// How often the scheduler looks at clock and Redis: the delay that losing all of Redis costs.
 const BEAT: Duration = Duration::from_secs(1);

@@ -1,15 +1,9 @@
 //! The cron table: every schedule there is.
 
 use jiff::tz::TimeZone;
+use store::{CatchUp, ScheduleDefinition};
 
 use crate::civil_cron::{CivilCron, CronError};
-
-/// What happens to ticks that were missed while no scheduler ran.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CatchUp {
-    /// Only the latest is made up for: its work covers the earlier ones.
-    Latest,
-}
 
 /// A schedule as written in the table.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +15,13 @@ pub struct Entry {
     /// IANA time zone; schedules that run every hour or oftener are in UTC.
     pub zone: &'static str,
     pub catch_up: CatchUp,
+}
+
+impl Entry {
+    /// What is stored of it.
+    pub(crate) fn definition(&self) -> ScheduleDefinition {
+        ScheduleDefinition { cron: self.cron.to_owned(), zone: self.zone.to_owned(), catch_up: self.catch_up }
+    }
 }
 
 /// Bills every tenant with something due. Hourly, because local midnights fall on every hour somewhere.

@@ -14,7 +14,7 @@ use clap::Parser;
 use jiff::{Timestamp, ToSpan};
 use queue::NewJob;
 use services::{Mongo, Redis};
-use store::{BillingRun, ListFilter, PageRequest, Schedule, UnitOfWork};
+use store::{BillingRun, CatchUp, ListFilter, PageRequest, Schedule, ScheduleDefinition, UnitOfWork};
 use tempfile::TempDir;
 
 const TENANT: &str = "ten_1";
@@ -44,7 +44,20 @@ async fn two_schedulers_make_each_tick_and_run_once() {
     subscribe(&app, now - 1_000.hours()).await;
     // As if no scheduler had run for three hours: one tick is made up for, not three.
     let mut missed = UnitOfWork::default();
-    missed.insert(&Schedule { id: "billing_cycle".to_owned(), revision: 1, cursor: now - 3.hours() }).unwrap();
+    let definition =
+        ScheduleDefinition { cron: "0 * * * *".to_owned(), zone: "UTC".to_owned(), catch_up: CatchUp::Latest };
+    let schedule = Schedule {
+        id: "billing_cycle".to_owned(),
+        revision: 1,
+        created: now - 4.hours(),
+        definition,
+        cursor: now - 3.hours(),
+        last_at: None,
+        next_at: None,
+        missed: 0,
+        paused_at: None,
+    };
+    missed.insert(&schedule).unwrap();
     app.billing.store.commit(missed).await.unwrap();
 
     let shutdown = Shutdown::new();
@@ -67,8 +80,10 @@ async fn two_schedulers_make_each_tick_and_run_once() {
     }
 
     assert_eq!(runs(&app).await.len(), 1);
-    let cursor = app.billing.store.schedule("billing_cycle").await.unwrap().unwrap().cursor;
-    assert!(cursor > now - 1.hours(), "the cursor has moved to the last full hour: {cursor}");
+    let schedule = app.billing.store.schedule("billing_cycle").await.unwrap().unwrap();
+    assert!(schedule.cursor > now - 1.hours(), "the cursor has moved to the last full hour: {schedule:?}");
+    assert_eq!((schedule.last_at, schedule.missed), (Some(schedule.cursor), 2));
+    assert!(schedule.next_at.is_some_and(|next| next > now), "{schedule:?}");
     let jobs = app.billing.queue.depth("billing_cycle").await.unwrap();
     assert_eq!(jobs.ready, 1, "the run's job is there, once");
 }

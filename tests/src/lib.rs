@@ -3,6 +3,8 @@
 //! **Invariant:** a test shares nothing with another one: its services listen on free ports, keep their data in a
 //! folder of their own, and are gone when the test ends, however it ends.
 
+mod product;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,6 +12,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use services::{DataFolder, External, Stack};
 use tempfile::TempDir;
+
+pub use product::Product;
 
 /// Names the binary under test; set by `cargo xtask test`.
 const BINARY_VARIABLE: &str = "RATCHET_BIN";

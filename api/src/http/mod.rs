@@ -5,7 +5,9 @@
 
 mod card_numbers;
 pub mod client_address;
+mod completion;
 mod deserialize;
+pub(crate) mod docs;
 pub mod headers;
 mod inspect;
 pub mod json;

@@ -10,17 +10,19 @@ use axum::{Json, Router, routing::get};
 use utoipa::{
     IntoResponses, PartialSchema,
     openapi::{
-        ComponentsBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
-        Required, ResponseBuilder,
+        ComponentsBuilder, ContactBuilder, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
+        PathItem, Ref, RefOr, Required, ResponseBuilder,
         path::{Operation, ParameterBuilder, ParameterIn},
         response::Response,
         schema::{ObjectBuilder, Type},
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        server::ServerBuilder,
         tag::TagBuilder,
     },
 };
 use utoipa_axum::router::OpenApiRouter;
 
+use super::completion::{self, header, shared_headers};
 use super::problem::{FieldError, PROBLEM_JSON, ProblemDocument};
 
 /// Name of the security scheme: an access token in the Authorization header.
@@ -85,13 +87,13 @@ impl IntoResponses for WriteProblems {
 
 impl IntoResponses for PublicProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&["500", "503"])
+        problems(&["429", "500", "503"])
     }
 }
 
 impl IntoResponses for PublicWriteProblems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&["400", "401", "403", "409", "413", "415", "422", "429", "500", "503"])
+        problems(&["400", "401", "403", "404", "409", "413", "415", "422", "429", "500", "503"])
     }
 }
 
@@ -127,6 +129,7 @@ pub fn document(collected: OpenApi) -> OpenApi {
             complete(method, operation);
         }
     }
+    completion::complete_all(&mut document);
     document
 }
 
@@ -135,13 +138,17 @@ fn base() -> OpenApi {
         .title("Ratchet")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some("SaaS billing: plans, usage, subscriptions, invoices, payments."))
+        .contact(Some(ContactBuilder::new().name(Some("The operators of this deployment")).build()))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     let bearer = SecurityScheme::Http(
         Http::builder()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("Access token from `POST /v1/auth/login`"))
+            .description(Some(
+                "Access token from `POST /v1/auth/login`: a JWT by the best current practices of RFC8725 (one algorithm, typed, \
+                 short-lived, audience and issuer checked), or an API key",
+            ))
             .build(),
     );
     let mut components = ComponentsBuilder::new()
@@ -149,16 +156,40 @@ fn base() -> OpenApi {
         .schema("FieldError", FieldError::schema())
         .security_scheme(BEARER, bearer);
     for (status, description) in PROBLEMS {
-        components = components.response(response_name(status), problem_response(description));
+        components = components.response(response_name(status), problem_response((status, description)));
     }
     let tags = TAGS.map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
-    OpenApiBuilder::new().info(info).components(Some(components.build())).tags(Some(tags)).build()
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([ServerBuilder::new()
+            .url("/")
+            .description(Some("The address that this document was read from"))
+            .build()]))
+        .components(Some(components.build()))
+        .tags(Some(tags))
+        .build()
 }
 
-fn problem_response(description: &str) -> Response {
+/// The header that problems of a status have by themselves.
+fn own_header(status: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    match status {
+        "401" => {
+            Some(("WWW-Authenticate", "The scheme, and what is wrong with the credentials", "Bearer realm=\"ratchet\""))
+        }
+        "429" | "503" => Some(("Retry-After", "Seconds after which to ask again", "2")),
+        _ => None,
+    }
+}
+
+fn problem_response((status, description): (&str, &str)) -> Response {
     let schema = RefOr::from(Ref::from_schema_name("Problem"));
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+    let mut response = ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build();
+    response.headers.extend(shared_headers());
+    if let Some((name, words, example)) = own_header(status) {
+        response.headers.insert(name.to_owned(), RefOr::T(header(words, example)));
+    }
+    response
 }
 
 /// Adds to an operation what follows from its method and its security: unless it says

@@ -25,7 +25,7 @@ use crate::{
         problem::Problem,
         query::{ListQuery, NoFilter},
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
@@ -56,7 +56,7 @@ struct AdjustmentRequest {
 
 /// A change of a balance.
 #[derive(Debug, Serialize, ToSchema)]
-struct BalanceEntry {
+pub(crate) struct BalanceEntry {
     #[schema(example = "bal_0198f3_00000002")]
     id: String,
     /// Always `balance_entry`.
@@ -95,6 +95,16 @@ impl BalanceEntry {
             amount_minor: entry.amount_minor,
             balance_after_minor: entry.balance_after_minor,
         }
+    }
+}
+
+impl Resource for store::BalanceEntry {
+    type Shown = BalanceEntry;
+    const OBJECT: &'static str = "balance_entry";
+    const URL: &'static str = "/v1/customers/{id}/balance_entries";
+
+    fn show(self, livemode: bool) -> Result<BalanceEntry, Problem> {
+        Ok(BalanceEntry::of(self, livemode))
     }
 }
 
@@ -153,11 +163,9 @@ async fn list_balance_entries(
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<BalanceEntry>>, Problem> {
     let customer: store::Customer = read::find(&gateway, &caller, ("customer", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let filter = ListFilter::default().field("customer", Some(customer.id));
-    let page = read::page(&gateway, &caller, &query.page, filter).await?;
-    let rows = page.data.into_iter().map(|entry| BalanceEntry::of(entry, livemode)).collect();
-    Ok(Json(List::new(&format!("/v1/customers/{id}/balance_entries"), page.has_more, rows)))
+    let url = format!("/v1/customers/{id}/balance_entries");
+    read::list_at::<store::BalanceEntry>(&gateway, &caller, &url, (&query.page, filter)).await
 }
 
 /// Adjusts a customer's balance: a gift, a correction, a debt.

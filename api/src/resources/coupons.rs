@@ -29,12 +29,10 @@ use crate::{
         query::{ListQuery, NoFilter},
     },
     problems::rule_of_spec,
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/coupons";
 
 /// What is taken off invoices. Documents what the domain reads; a test compares the two.
 #[derive(Debug, ToSchema)]
@@ -81,7 +79,7 @@ struct CouponRequest {
 
 /// A coupon. What it says never changes; a subscription keeps it as it was when it was applied.
 #[derive(Debug, Serialize, ToSchema)]
-struct Coupon {
+pub(crate) struct Coupon {
     #[schema(example = "cpn_0198f3")]
     id: String,
     /// Always `coupon`.
@@ -156,6 +154,16 @@ impl Write for Archiving {
     }
 }
 
+impl Resource for CouponRecord {
+    type Shown = Coupon;
+    const OBJECT: &'static str = "coupon";
+    const URL: &'static str = "/v1/coupons";
+
+    fn show(self, livemode: bool) -> Result<Coupon, Problem> {
+        Ok(Coupon::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -186,10 +194,7 @@ async fn list_coupons(
     caller: Allowed<ListCoupons>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Coupon>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|coupon| Coupon::of(coupon, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<CouponRecord>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets a coupon.
@@ -200,9 +205,7 @@ async fn get_coupon(
     Reader(caller): Reader<GetCoupon>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Coupon>), Problem> {
-    let coupon: CouponRecord = read::find(&gateway, &caller, ("coupon", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(coupon.revision), Json(Coupon::of(coupon, livemode))))
+    read::get::<CouponRecord>(&gateway, &caller, &id).await
 }
 
 /// Archives a coupon: nobody may apply it any more, and subscriptions that have it keep it.

@@ -26,12 +26,10 @@ use crate::{
         problem::Problem,
         query::ListQuery,
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/credit_notes";
 
 /// Lines of a note: as many as the largest invoice has, and more.
 const MAX_LINES: usize = 1_000;
@@ -71,7 +69,7 @@ struct CreditLineRequest {
 
 /// A credit note. It never changes.
 #[derive(Debug, Serialize, ToSchema)]
-struct CreditNote {
+pub(crate) struct CreditNote {
     #[schema(example = "cn_0198f3")]
     id: String,
     /// Always `credit_note`.
@@ -207,6 +205,16 @@ impl Write for Creation {
     }
 }
 
+impl Resource for CreditNoteRecord {
+    type Shown = CreditNote;
+    const OBJECT: &'static str = "credit_note";
+    const URL: &'static str = "/v1/credit_notes";
+
+    fn show(self, livemode: bool) -> Result<CreditNote, Problem> {
+        Ok(CreditNote::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new().routes(routes!(create_credit_note, list_credit_notes)).routes(routes!(get_credit_note))
@@ -232,12 +240,9 @@ async fn list_credit_notes(
     caller: Allowed<ListCreditNotes>,
     query: ListQuery<CreditNoteFilter>,
 ) -> Result<Json<List<CreditNote>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let CreditNoteFilter { invoice, customer } = query.filter;
     let filter = ListFilter::default().field("invoice", invoice).field("customer", customer);
-    let page = read::page(&gateway, &caller, &query.page, filter).await?;
-    let rows = page.data.into_iter().map(|record| CreditNote::of(record, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<CreditNoteRecord>(&gateway, &caller, (&query.page, filter)).await
 }
 
 /// Gets a credit note.
@@ -248,7 +253,5 @@ async fn get_credit_note(
     Reader(caller): Reader<GetCreditNote>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<CreditNote>), Problem> {
-    let record: CreditNoteRecord = read::find(&gateway, &caller, ("credit_note", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(record.revision), Json(CreditNote::of(record, livemode))))
+    read::get::<CreditNoteRecord>(&gateway, &caller, &id).await
 }

@@ -36,12 +36,10 @@ use crate::{
         query::ListQuery,
     },
     problems::rule_of_spec,
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::{Gateway, GatewayState},
     write::{Aim, Asked, Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/customers";
 
 /// What a customer is billed in when the client does not say.
 pub(crate) const DEFAULT_CURRENCY: &str = "usd";
@@ -362,6 +360,16 @@ impl Write for Removal {
     }
 }
 
+impl Resource for store::Customer {
+    type Shown = Customer;
+    const OBJECT: &'static str = "customer";
+    const URL: &'static str = "/v1/customers";
+
+    fn show(self, livemode: bool) -> Result<Customer, Problem> {
+        Ok(Customer::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -391,11 +399,8 @@ async fn list_customers(
     caller: Allowed<ListCustomers>,
     query: ListQuery<CustomerFilter>,
 ) -> Result<Json<List<Customer>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let filter = ListFilter::default().field("email", query.filter.email).without("deleted_at");
-    let page = read::page(&gateway, &caller, &query.page, filter).await?;
-    let rows = page.data.into_iter().map(|customer| Customer::of(customer, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<store::Customer>(&gateway, &caller, (&query.page, filter)).await
 }
 
 /// Gets a customer.
@@ -406,9 +411,7 @@ async fn get_customer(
     Reader(caller): Reader<GetCustomer>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Customer>), Problem> {
-    let customer: store::Customer = read::find(&gateway, &caller, ("customer", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(customer.revision), Json(Customer::of(customer, livemode))))
+    read::get::<store::Customer>(&gateway, &caller, &id).await
 }
 
 /// Changes a customer. Invoices that are issued stay as they are.

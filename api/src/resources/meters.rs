@@ -30,12 +30,10 @@ use crate::{
         query::{ListQuery, NoFilter},
     },
     problems::rule_of_spec,
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/meters";
 
 /// A meter to create.
 #[derive(Debug, ToSchema)]
@@ -50,7 +48,7 @@ struct MeterRequest {
 
 /// A meter. It never changes.
 #[derive(Debug, Serialize, ToSchema)]
-struct Meter {
+pub(crate) struct Meter {
     #[schema(example = "mtr_0198f3")]
     id: String,
     /// Always `meter`.
@@ -101,6 +99,16 @@ impl Write for Creation {
     }
 }
 
+impl Resource for MeterRecord {
+    type Shown = Meter;
+    const OBJECT: &'static str = "meter";
+    const URL: &'static str = "/v1/meters";
+
+    fn show(self, livemode: bool) -> Result<Meter, Problem> {
+        Ok(Meter::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new().routes(routes!(create_meter, list_meters)).routes(routes!(get_meter))
@@ -128,10 +136,7 @@ async fn list_meters(
     caller: Allowed<ListMeters>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Meter>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|meter| Meter::of(meter, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<MeterRecord>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets a meter.
@@ -142,7 +147,5 @@ async fn get_meter(
     Reader(caller): Reader<GetMeter>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Meter>), Problem> {
-    let meter: MeterRecord = read::find(&gateway, &caller, ("meter", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(meter.revision), Json(Meter::of(meter, livemode))))
+    read::get::<MeterRecord>(&gateway, &caller, &id).await
 }

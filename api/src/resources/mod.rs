@@ -26,6 +26,7 @@ mod plan_body;
 mod plans;
 mod queues;
 mod refunds;
+mod schedules;
 mod simulations;
 mod subscriptions;
 mod tax_rates;
@@ -64,6 +65,7 @@ pub(crate) fn routes() -> OpenApiRouter<GatewayState> {
         .merge(test_clocks::routes())
         .merge(simulations::routes())
         .merge(queues::routes())
+        .merge(schedules::routes())
         .merge(jobs::routes())
         .merge(dead_letters::routes())
         .merge(operations::routes())

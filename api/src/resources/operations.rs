@@ -26,12 +26,10 @@ use crate::{
         problem::Problem,
         query::{ListQuery, NoFilter},
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/operations";
 
 /// An operation to start, or to try out.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -83,7 +81,7 @@ struct Range {
 
 /// An act on many dead letters, or many webhooks.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     /// Null for a dry run, of which nothing is kept.
     #[schema(example = "op_0198f3")]
     id: Option<String>,
@@ -246,6 +244,16 @@ impl Write for Trying {
     }
 }
 
+impl Resource for store::Operation {
+    type Shown = Operation;
+    const OBJECT: &'static str = "operation";
+    const URL: &'static str = "/v1/operations";
+
+    fn show(self, livemode: bool) -> Result<Operation, Problem> {
+        Ok(Operation::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -304,10 +312,7 @@ async fn list_operations(
     caller: Allowed<ListOperations>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Operation>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|operation| Operation::of(operation, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<store::Operation>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets an operation, with its progress.
@@ -318,7 +323,5 @@ async fn get_operation(
     Reader(caller): Reader<GetOperation>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Operation>), Problem> {
-    let operation: store::Operation = read::find(&gateway, &caller, ("operation", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(operation.revision), Json(Operation::of(operation, livemode))))
+    read::get::<store::Operation>(&gateway, &caller, &id).await
 }

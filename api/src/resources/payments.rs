@@ -20,11 +20,9 @@ use crate::{
         problem::Problem,
         query::ListQuery,
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
 };
-
-const URL: &str = "/v1/payments";
 
 /// How far a payment is.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
@@ -42,7 +40,7 @@ enum PaymentStatus {
 
 /// An attempt to collect an invoice.
 #[derive(Debug, Serialize, ToSchema)]
-struct Payment {
+pub(crate) struct Payment {
     #[schema(example = "pay_20260801a0198f3_1")]
     id: String,
     /// Always `payment`.
@@ -142,6 +140,16 @@ impl Payment {
     }
 }
 
+impl Resource for PaymentAttempt {
+    type Shown = Payment;
+    const OBJECT: &'static str = "payment";
+    const URL: &'static str = "/v1/payments";
+
+    fn show(self, livemode: bool) -> Result<Payment, Problem> {
+        Ok(Payment::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new().routes(routes!(list_payments)).routes(routes!(get_payment))
@@ -158,10 +166,7 @@ async fn list_payments(
     let PaymentFilter { invoice, status } = query.filter;
     let status = status.map(|status| status.as_str().to_owned());
     let filter = ListFilter::default().field("invoice", invoice).field("state", status);
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, filter).await?;
-    let rows = page.data.into_iter().map(|attempt| Payment::of(attempt, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<PaymentAttempt>(&gateway, &caller, (&query.page, filter)).await
 }
 
 /// Gets a payment.
@@ -172,7 +177,5 @@ async fn get_payment(
     Reader(caller): Reader<GetPayment>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Payment>), Problem> {
-    let attempt: PaymentAttempt = read::find(&gateway, &caller, ("payment", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(attempt.revision), Json(Payment::of(attempt, livemode))))
+    read::get::<PaymentAttempt>(&gateway, &caller, &id).await
 }

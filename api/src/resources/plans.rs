@@ -34,12 +34,10 @@ use crate::{
         query::{ListQuery, NoFilter, StrictQuery},
     },
     problems::rule_of_spec,
-    read,
+    read::{self, Resource},
     state::GatewayState,
     write::{Aim, Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/plans";
 
 /// A plan, in one of its versions.
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,6 +126,16 @@ impl Write for Act {
     }
 }
 
+impl Resource for PlanRecord {
+    type Shown = Plan;
+    const OBJECT: &'static str = "plan";
+    const URL: &'static str = "/v1/plans";
+
+    fn show(self, livemode: bool) -> Result<Plan, Problem> {
+        Ok(Plan::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -159,10 +167,7 @@ async fn list_plans(
     caller: Allowed<ListPlans>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<Plan>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|plan| Plan::of(plan, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<PlanRecord>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets a plan, in its newest version or another.

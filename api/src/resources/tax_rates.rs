@@ -37,12 +37,10 @@ use crate::{
         query::{ListQuery, NoFilter},
     },
     problems::rule_of_spec,
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::{Gateway, GatewayState},
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/tax_rates";
 
 /// A tax rate where one is asked for: the id of one, or a body.
 #[derive(Clone, Debug, ToSchema)]
@@ -220,6 +218,16 @@ impl Write for Archiving {
     }
 }
 
+impl Resource for TaxRateRecord {
+    type Shown = NamedTaxRate;
+    const OBJECT: &'static str = "tax_rate";
+    const URL: &'static str = "/v1/tax_rates";
+
+    fn show(self, livemode: bool) -> Result<NamedTaxRate, Problem> {
+        Ok(NamedTaxRate::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -250,10 +258,7 @@ async fn list_tax_rates(
     caller: Allowed<ListTaxRates>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<NamedTaxRate>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|record| NamedTaxRate::of(record, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<TaxRateRecord>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets a tax rate.
@@ -264,9 +269,7 @@ async fn get_tax_rate(
     Reader(caller): Reader<GetTaxRate>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<NamedTaxRate>), Problem> {
-    let record: TaxRateRecord = read::find(&gateway, &caller, ("tax_rate", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(record.revision), Json(NamedTaxRate::of(record, livemode))))
+    read::get::<TaxRateRecord>(&gateway, &caller, &id).await
 }
 
 /// Archives a tax rate: nobody may name it any more, and whoever has it keeps it.

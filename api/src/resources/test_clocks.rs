@@ -24,12 +24,10 @@ use crate::{
         problem::Problem,
         query::{ListQuery, NoFilter},
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/test_clocks";
 
 /// A test clock to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,7 +39,7 @@ struct TestClockRequest {
 
 /// A clock that stands still. The tenant's time is read on it, by whatever bills.
 #[derive(Debug, Serialize, ToSchema)]
-struct TestClock {
+pub(crate) struct TestClock {
     #[schema(example = "clk_0198f3")]
     id: String,
     /// Always `test_clock`.
@@ -147,6 +145,16 @@ impl Write for Advancing {
     }
 }
 
+impl Resource for store::TestClock {
+    type Shown = TestClock;
+    const OBJECT: &'static str = "test_clock";
+    const URL: &'static str = "/v1/test_clocks";
+
+    fn show(self, livemode: bool) -> Result<TestClock, Problem> {
+        Ok(TestClock::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -175,10 +183,7 @@ async fn list_test_clocks(
     caller: Allowed<ListTestClocks>,
     query: ListQuery<NoFilter>,
 ) -> Result<Json<List<TestClock>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, ListFilter::default()).await?;
-    let rows = page.data.into_iter().map(|clock| TestClock::of(clock, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<store::TestClock>(&gateway, &caller, (&query.page, ListFilter::default())).await
 }
 
 /// Gets a test clock.
@@ -189,9 +194,7 @@ async fn get_test_clock(
     Reader(caller): Reader<GetTestClock>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<TestClock>), Problem> {
-    let clock: store::TestClock = read::find(&gateway, &caller, ("test_clock", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(clock.revision), Json(TestClock::of(clock, livemode))))
+    read::get::<store::TestClock>(&gateway, &caller, &id).await
 }
 
 /// Advances a test clock: from one instant at which something is due to the next, letting all that follows happen in between.

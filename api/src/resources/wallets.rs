@@ -25,12 +25,10 @@ use crate::{
         problem::Problem,
         query::ListQuery,
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
     write::{Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/wallets";
 
 /// Keys that a wallet is limited to: as many as a plan may have prices.
 const MAX_KEYS: usize = 100;
@@ -62,7 +60,7 @@ struct WalletRequest {
 
 /// Prepaid credit. It pays invoices when they are issued: the wallet that expires first pays first.
 #[derive(Debug, Serialize, ToSchema)]
-struct Wallet {
+pub(crate) struct Wallet {
     #[schema(example = "wal_0198f3")]
     id: String,
     /// Always `wallet`.
@@ -161,6 +159,16 @@ impl Write for Creation {
     }
 }
 
+impl Resource for WalletRecord {
+    type Shown = Wallet;
+    const OBJECT: &'static str = "wallet";
+    const URL: &'static str = "/v1/wallets";
+
+    fn show(self, livemode: bool) -> Result<Wallet, Problem> {
+        Ok(Wallet::of(self, livemode))
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new().routes(routes!(create_wallet, list_wallets)).routes(routes!(get_wallet))
@@ -186,11 +194,8 @@ async fn list_wallets(
     caller: Allowed<ListWallets>,
     query: ListQuery<WalletFilter>,
 ) -> Result<Json<List<Wallet>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
     let filter = ListFilter::default().field("customer", query.filter.customer);
-    let page = read::page(&gateway, &caller, &query.page, filter).await?;
-    let rows = page.data.into_iter().map(|record| Wallet::of(record, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<WalletRecord>(&gateway, &caller, (&query.page, filter)).await
 }
 
 /// Gets a wallet.
@@ -201,7 +206,5 @@ async fn get_wallet(
     Reader(caller): Reader<GetWallet>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Wallet>), Problem> {
-    let record: WalletRecord = read::find(&gateway, &caller, ("wallet", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(record.revision), Json(Wallet::of(record, livemode))))
+    read::get::<WalletRecord>(&gateway, &caller, &id).await
 }

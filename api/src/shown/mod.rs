@@ -10,6 +10,7 @@ mod dead_letter;
 mod job;
 pub mod payload;
 mod queue;
+mod schedule;
 mod user;
 
 use jiff::Timestamp;
@@ -18,6 +19,7 @@ pub use billing_run::{BillingRun, BillingRunAmount, BillingRunError, BillingRunT
 pub use dead_letter::{DeadLetter, DeadLetterGroup, DeadLetterState};
 pub use job::{FailedAttempt, Held, Job, JobState, LimitShare};
 pub use queue::{Limit, LimitRate, Milliseconds, Minute, PausedJob, PausedQueue, Queue, QueueDetail, Rates, Worker};
+pub use schedule::Schedule;
 pub use user::User;
 
 /// What the ids of jobs, and so of dead letters, begin with; the queue knows them without it.

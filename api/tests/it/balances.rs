@@ -1,7 +1,6 @@
 //! Balances: every change has an entry, whoever makes it, and a balance pays what comes next.
 
 use billing::{Actor, When, cancel_subscription};
-use domain::ProrationBehavior;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Platform};
@@ -82,7 +81,7 @@ async fn a_total_below_zero_goes_to_the_balance_and_pays_the_next_invoice() {
     let billing = &platform.app.billing;
     let time = billing::TenantTime::read(&billing.store, &client.tenant, platform.app.clock.now()).await.expect("time");
     let actor = Actor::system(&client.tenant);
-    let cancel = (subscription.as_str(), When::Now, ProrationBehavior::default());
+    let cancel = (subscription.as_str(), When::Now, None);
     let cancelled = cancel_subscription(&billing.store, &actor, &time, cancel).await.expect("a change");
     billing.commit(cancelled).await.expect("committed");
 

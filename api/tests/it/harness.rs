@@ -314,6 +314,7 @@ impl Platform {
         self.trace::<store::BillingRun>(tenant, &mut traces).await;
         self.trace::<store::Operation>(tenant, &mut traces).await;
         self.trace::<store::TestClock>(tenant, &mut traces).await;
+        self.trace::<store::Notification>(tenant, &mut traces).await;
         self.trace::<store::IdempotencyKey>(tenant, &mut traces).await;
         self.trace::<store::AuditEntry>(tenant, &mut traces).await;
         self.trace::<store::Event>(tenant, &mut traces).await;

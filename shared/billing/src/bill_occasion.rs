@@ -65,7 +65,9 @@ pub(crate) fn bill_occasion(
             closing: closing.id.clone(),
         });
         let (source, chunk) = (Source::Subscription(&record.id), matter.chunk);
-        let issue = Issue { customer, wallets, source, boundary, revision, content, chunk, is_held, recipe };
+        let collection = record.collection;
+        let issue =
+            Issue { customer, wallets, source, boundary, revision, content, collection, chunk, is_held, recipe };
         invoice = Some(issue_invoice(unit, actor, time, issue)?);
     }
     if let Some(closing) = &mut closing {

@@ -19,11 +19,12 @@ pub async fn cancel_subscription(
     store: &Store,
     actor: &Actor,
     time: &TenantTime,
-    (id, when, proration): (&str, When, ProrationBehavior),
+    (id, when, proration): (&str, When, Option<ProrationBehavior>),
 ) -> Result<Change<SubscriptionRecord>, BillingError> {
     let mut desk = SubscriptionDesk::open(store, actor, time, id).await?;
     let fact = match when {
         When::Now => {
+            let proration = proration.unwrap_or(desk.loaded.record.proration);
             desk.bill(&Occasion::Cancel { at: time.now, proration }).await?;
             EventType::SubscriptionCancelled
         }

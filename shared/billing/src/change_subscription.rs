@@ -31,7 +31,8 @@ pub struct SubscriptionChange {
     pub quantities: BTreeMap<String, Decimal>,
     /// If absent, an upgrade happens now and a downgrade at the end of the period.
     pub when: Option<When>,
-    pub proration: ProrationBehavior,
+    /// The subscription's if absent.
+    pub proration: Option<ProrationBehavior>,
 }
 
 /// Decides a change.
@@ -108,7 +109,7 @@ async fn change_now(
         at: time.now,
         to: (&to.id, &to.plan),
         quantities: &change.quantities,
-        proration: change.proration,
+        proration: change.proration.unwrap_or(desk.loaded.record.proration),
     };
     desk.bill(&occasion).await?;
     desk.loaded.follow(Some(to));

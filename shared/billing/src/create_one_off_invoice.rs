@@ -2,7 +2,7 @@
 
 use domain::{AmountError, BillingPeriod, InvoiceContent, InvoiceHead, InvoiceReason, OneOffLine};
 use serde_json::json;
-use store::{Customer, Invoice, Store, UnitOfWork};
+use store::{Collection, Customer, Invoice, Store, UnitOfWork};
 
 use crate::{
     Actor, BillingError, Change, EventType, TenantTime,
@@ -43,6 +43,7 @@ pub async fn create_one_off_invoice(
         source: Source::OneOff(id),
         revision: None,
         content,
+        collection: Collection::default(),
         chunk: None,
         is_held: false,
         recipe: None,

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use domain::{AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occasion, Start, Subscription, Zone};
+use domain::{
+    AnchorDay, Billable, BillingCycle, Coupon, Currency, Metered, Occasion, ProrationBehavior, Start, Subscription,
+    Zone,
+};
 use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 use serde_json::json;
 use store::{
-    Customer, Invoice, Message, Notification, PlanRecord, PlanVersion, Recipient, Store, SubscriptionRecord,
-    UnitOfWork, WalletRecord,
+    Collection, Customer, Invoice, Message, Notification, PlanRecord, PlanVersion, Recipient, Store,
+    SubscriptionRecord, UnitOfWork, WalletRecord,
 };
 
 use crate::{
@@ -40,6 +43,9 @@ pub struct NewSubscription {
     pub start_at: Option<Timestamp>,
     /// The first instant at which it is over, if that is known.
     pub end_at: Option<Timestamp>,
+    pub collection: Collection,
+    /// Of changes and cancellations that do not say.
+    pub proration: ProrationBehavior,
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -152,6 +158,8 @@ fn decide(
         customer: customer.id.clone(),
         subscription,
         meters: Vec::new(),
+        collection: new.collection,
+        proration: new.proration,
         metadata: new.metadata.clone(),
         due,
     };
@@ -202,6 +210,7 @@ fn bill_start(
     record.due = time.due(record.subscription.due_at());
     let Some(content) = bill.invoice else { return Ok(None) };
     let source = Source::Subscription(&record.id);
+    let collection = record.collection;
     let issue = Issue {
         customer,
         wallets,
@@ -209,6 +218,7 @@ fn bill_start(
         boundary,
         revision: None,
         content,
+        collection,
         chunk: None,
         is_held: false,
         recipe: None,

@@ -105,7 +105,7 @@ async fn cancel(
     if found.is_none_or(|record| record.subscription.status() == SubscriptionStatus::Cancelled) {
         return Ok(());
     }
-    let how = (id.as_str(), When::Now, ProrationBehavior::None);
+    let how = (id.as_str(), When::Now, Some(ProrationBehavior::None));
     let change = cancel_subscription(&billing.store, actor, time, how).await?;
     billing.commit(change).await.map(drop)
 }

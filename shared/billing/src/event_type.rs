@@ -76,6 +76,7 @@ event_types! {
     UsageIgnored "usage.ignored" "usage came after its period was billed, and its meter bills none that does"
     InvoiceDrafted "invoice.drafted" "an invoice was made and is kept as a draft"
     InvoiceGenerated "invoice.generated" "an invoice was issued"
+    InvoiceSent "invoice.sent" "an issued invoice was mailed once more"
     InvoicePaid "invoice.paid" "nothing is left to pay of an invoice"
     InvoiceFailed "invoice.failed" "a payment of an invoice was declined"
     InvoiceVoided "invoice.voided" "an invoice was declared void"
@@ -105,6 +106,9 @@ event_types! {
     WebhookEndpointDisabled "webhook_endpoint.disabled" "a webhook endpoint said that it is gone"
     WebhookEndpointSecretRotated "webhook_endpoint.secret_rotated" "a webhook endpoint got a new secret"
     WebhookDeliveryReplayed "webhook_delivery.replayed" "somebody had a webhook sent again"
+    ScheduleRun "schedule.run" "somebody had a schedule tick at once"
+    SchedulePaused "schedule.paused" "a schedule makes no ticks any more"
+    ScheduleResumed "schedule.resumed" "a paused schedule goes on"
     OperationCreated "operation.created" "somebody asked for an act on many dead letters"
     OperationCompleted "operation.completed" "an act on many dead letters is through"
 }

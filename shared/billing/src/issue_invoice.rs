@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use queue::{NewJob, QueueError};
 use serde_json::json;
 use store::{
-    Chunk, Customer, DraftRecipe, Due, Invoice, Message, Notification, Recipient, StoreError, UnitOfWork, WalletRecord,
-    invoice_id, notification_id,
+    Chunk, Collection, Customer, DraftRecipe, Due, Invoice, Message, Notification, Recipient, StoreError, UnitOfWork,
+    WalletRecord, invoice_id, notification_id,
 };
 
 use crate::{
@@ -36,6 +36,7 @@ pub(crate) struct Issue<'a> {
     /// The subscription's revision, for what may happen more than once a day.
     pub revision: Option<i64>,
     pub content: InvoiceContent,
+    pub collection: Collection,
     /// The chunk of a run, or none when the invoice goes on alone.
     pub chunk: Option<&'a Chunk>,
     /// Whether nobody would pay it: it is kept as a draft until somebody finalises it, or it would be paid again.
@@ -131,6 +132,8 @@ fn draft(tenant: &str, time: &TenantTime, issue: &Issue<'_>) -> Invoice {
         offset_by_notes_minor: 0,
         paid_minor: 0,
         dunning: None,
+        collection: issue.collection,
+        payable_until: None,
         collectible: false,
         attempts: 0,
         open_attempt: None,
@@ -152,10 +155,12 @@ fn finalise(
     invoice.content = pay(unit, (actor, time), payer, (&invoice.id, invoice.content.clone()))?;
     book_issue(unit, time, invoice)?;
     invoice.due = Due::never();
+    // What was a draft is issued now.
+    invoice.payable_until = Some(invoice.collection.due_at(time.now.max(invoice.content.issued_at)));
     if invoice.content.amount_due_minor == 0 {
         move_to(invoice, InvoiceStatus::Paid)?;
         invoice.paid_at = Some(time.now);
-    } else if has_payment_method {
+    } else if has_payment_method && invoice.collection == Collection::ChargeAutomatically {
         invoice.collectible = true;
         if carrier == Carrier::Alone {
             invoice.due = Due::at(time.wall);
@@ -184,6 +189,12 @@ fn issued_mail(invoice: &Invoice, carrier: Carrier, time: &TenantTime) -> Notifi
         Carrier::Chunk => Notification { chunk: invoice.chunk.clone(), due: Due::never(), ..mail },
         Carrier::Alone => mail,
     }
+}
+
+/// The mail of an issued invoice once more, under an id of the invoice's revision.
+pub(crate) fn mail_again(invoice: &Invoice, time: &TenantTime) -> Notification {
+    let (to, cause) = (Recipient::Customer(invoice.customer.clone()), format!("{}_{}", invoice.id, invoice.revision));
+    Notification::new((&invoice.tenant, &cause), to, issued_message(invoice), time.wall)
 }
 
 fn issued_message(invoice: &Invoice) -> Message {

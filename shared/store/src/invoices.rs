@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{Due, Store, StoreError, instant, record::record};
+use crate::{Collection, Due, Store, StoreError, instant, record::record};
 
 /// An issued invoice.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -50,6 +50,12 @@ pub struct Invoice {
     /// Present from its first failed payment on, until it is paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dunning: Option<InvoiceDunning>,
+    /// How it is collected.
+    #[serde(default)]
+    pub collection: Collection,
+    /// Until when it is to be paid; absent while it is a draft.
+    #[serde(with = "instant::option", default, skip_serializing_if = "Option::is_none")]
+    pub payable_until: Option<Timestamp>,
     /// Whether it is charged to a payment method automatically.
     pub collectible: bool,
     /// Attempts made so far.

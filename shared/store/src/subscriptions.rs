@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, doc};
-use domain::{Plan, Subscription};
+use domain::{Plan, ProrationBehavior, Subscription};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Due, Record, Store, StoreError, due::due_filter, instant, record::record};
+use crate::{Collection, Due, Record, Store, StoreError, due::due_filter, instant, record::record};
 
 /// A stored subscription.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +27,12 @@ pub struct SubscriptionRecord {
     pub subscription: Subscription,
     /// The meters whose usage its plans have billed, and when, so that usage finds its subscription without the plans.
     pub meters: Vec<MeteredSpan>,
+    /// How its invoices are collected.
+    #[serde(default)]
+    pub collection: Collection,
+    /// Whether changes and cancellations are prorated that do not say so themselves.
+    #[serde(default)]
+    pub proration: ProrationBehavior,
     pub metadata: BTreeMap<String, String>,
     #[serde(flatten)]
     pub due: Due,

@@ -6,3 +6,4 @@ mod architecture;
 mod compose;
 mod demo;
 mod own_services;
+mod walk;

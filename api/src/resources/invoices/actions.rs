@@ -7,7 +7,7 @@ use axum::{
 };
 use billing::{
     BillingError, Change, NewOneOffInvoice, create_one_off_invoice, finalize_invoice as decide_finalization,
-    mark_uncollectible as decide_write_off, void_invoice as decide_void,
+    mark_uncollectible as decide_write_off, send_invoice as decide_sending, void_invoice as decide_void,
 };
 use domain::{OneOffLine, OneOffLineSpec};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::Invoice;
 use crate::{
-    access::{Action, CreateInvoice, FinalizeInvoice, MarkInvoiceUncollectible, VoidInvoice},
+    access::{Action, CreateInvoice, FinalizeInvoice, MarkInvoiceUncollectible, SendInvoice, VoidInvoice},
     http::{headers::ETag, json::StrictJson, openapi::WriteProblems, problem::Problem},
     problems::rule_of_spec,
     resources::fields::{NoFields, refused},
@@ -117,6 +117,7 @@ enum Deed {
     Finalize,
     Void,
     WriteOff,
+    Send,
 }
 
 struct Step {
@@ -136,6 +137,7 @@ impl Write for Step {
             Deed::Finalize => decide_finalization(store, actor, time, &self.id).await?,
             Deed::Void => decide_void(store, actor, time, &self.id).await?,
             Deed::WriteOff => decide_write_off(store, actor, time, &self.id).await?,
+            Deed::Send => decide_sending(store, actor, time, &self.id).await?,
         })
     }
 
@@ -154,6 +156,7 @@ pub(super) fn routes() -> OpenApiRouter<GatewayState> {
         .routes(routes!(finalize_invoice))
         .routes(routes!(void_invoice))
         .routes(routes!(mark_invoice_uncollectible))
+        .routes(routes!(send_invoice))
 }
 
 /// Issues a one-off invoice: numbered, mailed and collected at once.
@@ -211,4 +214,16 @@ async fn mark_invoice_uncollectible(
     body: StrictJson<NoFields>,
 ) -> Result<Response, Problem> {
     act(&gateway, writer, (id, body), Deed::WriteOff).await
+}
+
+/// Mails an issued invoice to its customer once more.
+#[utoipa::path(post, path = "/v1/invoices/{id}/send", tag = "invoices", params(("id" = String, Path)),
+    request_body = NoFields, responses((status = 200, body = Invoice), WriteProblems))]
+async fn send_invoice(
+    State(gateway): State<GatewayState>,
+    writer: Writer<SendInvoice>,
+    Path(id): Path<String>,
+    body: StrictJson<NoFields>,
+) -> Result<Response, Problem> {
+    act(&gateway, writer, (id, body), Deed::Send).await
 }

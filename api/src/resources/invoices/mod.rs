@@ -15,12 +15,12 @@ use axum::{
 use domain::{AmountError, Coupon, Currency, InvoiceContent, InvoiceReason, InvoiceStatus, TaxRounding};
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
-use store::{DunningWait, ListFilter};
+use store::{Collection, DunningWait, ListFilter};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::lines::InvoiceLine;
-use super::{customers::TaxRate, fields::Period};
+use super::{customers::TaxRate, fields::Period, subscriptions::CollectionShown};
 use crate::{
     access::{Allowed, GetInvoice, ListInvoices},
     http::{
@@ -30,15 +30,13 @@ use crate::{
         problem::Problem,
         query::ListQuery,
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
 };
 
-const URL: &str = "/v1/invoices";
-
 /// An invoice. What it says never changes; only how far it is collected does.
 #[derive(Debug, Serialize, ToSchema)]
-struct Invoice {
+pub(crate) struct Invoice {
     #[schema(example = "inv_20260801a0198f3")]
     id: String,
     /// Always `invoice`.
@@ -65,8 +63,12 @@ struct Invoice {
     period: Period,
     /// The boundary's instant.
     issued_at: Timestamp,
-    /// It is payable when it is issued.
-    due_at: Timestamp,
+    /// How it is collected, with `net_days` if it is sent.
+    #[serde(flatten)]
+    #[schema(value_type = CollectionShown)]
+    collection: Collection,
+    /// Until when it is to be paid: at once, or `net_days` after it was issued; null while it is a draft.
+    due_at: Option<Timestamp>,
     #[schema(value_type = String, example = "usd")]
     currency: Currency,
     /// On lines that have none of their own.
@@ -204,7 +206,8 @@ impl Invoice {
             boundary: invoice.boundary,
             period: span(&content, invoice.boundary),
             issued_at: content.issued_at,
-            due_at: content.issued_at,
+            collection: invoice.collection,
+            due_at: invoice.payable_until,
             currency: content.currency,
             tax_rates: content.tax_rates.iter().map(TaxRate::of).collect(),
             tax_rounding: content.tax_rounding,
@@ -243,6 +246,16 @@ fn damaged(error: AmountError) -> Problem {
     Problem::internal()
 }
 
+impl Resource for store::Invoice {
+    type Shown = Invoice;
+    const OBJECT: &'static str = "invoice";
+    const URL: &'static str = "/v1/invoices";
+
+    fn show(self, livemode: bool) -> Result<Invoice, Problem> {
+        Invoice::of(self, livemode).map_err(damaged)
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
@@ -261,10 +274,7 @@ async fn list_invoices(
     caller: Allowed<ListInvoices>,
     query: ListQuery<InvoiceFilter>,
 ) -> Result<Json<List<Invoice>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, query.filter.into_store()).await?;
-    let rows = page.data.into_iter().map(|invoice| Invoice::of(invoice, livemode)).collect::<Result<_, _>>();
-    Ok(Json(List::new(URL, page.has_more, rows.map_err(damaged)?)))
+    read::list::<store::Invoice>(&gateway, &caller, (&query.page, query.filter.into_store())).await
 }
 
 /// Gets an invoice; a draft with the usage that is known by now.

@@ -35,7 +35,7 @@ enum Deed {
     Change(SubscriptionChange),
     Pause,
     Resume,
-    Cancel(When, ProrationBehavior),
+    Cancel(When, Option<ProrationBehavior>),
     /// With the coupon of this id or key.
     ApplyCoupon(String),
 }

@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use billing::{NewSubscription, SubscriptionChange, When};
+use billing::{NewSubscription, SubscriptionChange, SubscriptionPatch, When};
 use domain::{AnchorDay, BillingCycle, ProrationBehavior, SubscriptionStatus};
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use store::{ListFilter, SubscriptionRecord, plan_of_version};
+use store::{Collection, ListFilter, SubscriptionRecord, plan_of_version};
 use utoipa::{IntoParams, ToSchema};
 
-use super::super::fields::{self, Instant, Metadata, Period, Quantity};
+use super::super::fields::{self, Instant, Metadata, MetadataPatch, Period, Quantity};
 use crate::{auth::caller::Reach, http::problem::Problem};
+
+/// Days to pay an invoice that is sent in, when the client does not say.
+const DEFAULT_NET_DAYS: u16 = 30;
+
+/// Most days to pay in: a year.
+const MAX_NET_DAYS: u16 = 365;
 
 /// A subscription to create.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -50,10 +56,51 @@ pub(super) struct SubscriptionRequest {
     #[serde(default)]
     #[schema(value_type = Option<Timestamp>)]
     end_at: Option<Instant>,
+    /// How its invoices are collected: from the customer's payment method (`charge_automatically`, if left out), or by the
+    /// customer itself (`send_invoice`).
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "charge_automatically",
+        pattern = "^(charge_automatically|send_invoice)$")]
+    collection: CollectionMethod,
+    /// Days in which an invoice that is sent is to be paid; 30 if left out.
+    #[schema(minimum = 0, maximum = 365)]
+    net_days: Option<u16>,
+    /// What changes and cancellations do that do not say: credit and charge by `day` (if left out), or `none`.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
+    proration: ProrationBehavior,
     /// Up to 50 strings of the client's.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
+}
+
+/// What changes of a subscription besides what it bills. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({ "collection": "send_invoice", "net_days": 14 }))]
+pub(super) struct SubscriptionUpdate {
+    /// `charge_automatically` or `send_invoice`.
+    #[schema(value_type = Option<String>, pattern = "^(charge_automatically|send_invoice)$")]
+    collection: Option<CollectionMethod>,
+    /// For `send_invoice`, named beside it; 30 if left out.
+    #[schema(minimum = 0, maximum = 365)]
+    net_days: Option<u16>,
+    /// `day` or `none`.
+    #[schema(value_type = Option<String>, pattern = "^(day|none)$")]
+    proration: Option<ProrationBehavior>,
+    /// Keys to set; null takes a key away.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    metadata: MetadataPatch,
+}
+
+/// How invoices are collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CollectionMethod {
+    #[default]
+    ChargeAutomatically,
+    SendInvoice,
 }
 
 impl SubscriptionRequest {
@@ -76,6 +123,9 @@ impl SubscriptionRequest {
             ("/coupons", !self.coupons.is_empty()),
             ("/start_at", self.start_at.is_some()),
             ("/end_at", self.end_at.is_some()),
+            ("/collection", self.collection != CollectionMethod::default()),
+            ("/net_days", self.net_days.is_some()),
+            ("/proration", self.proration != ProrationBehavior::default()),
         ];
         given.into_iter().filter(|(_, is_given)| *is_given).try_for_each(|(pointer, _)| not_for_customers(pointer))
     }
@@ -100,10 +150,9 @@ pub(super) struct ChangeRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^(now|period_end)$")]
     when: Option<Moment>,
-    /// Whether days are credited and charged: by `day` (if left out), or `none` until the next period.
-    #[serde(default)]
-    #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
-    proration: ProrationBehavior,
+    /// Whether days are credited and charged: by `day`, or `none` until the next period; the subscription's if left out.
+    #[schema(value_type = Option<String>, example = "day", pattern = "^(day|none)$")]
+    proration: Option<ProrationBehavior>,
 }
 
 /// A cancellation.
@@ -112,10 +161,9 @@ pub(super) struct CancelRequest {
     /// `now`, with a last invoice at once, or at `period_end`.
     #[schema(value_type = String, example = "period_end", pattern = "^(now|period_end)$")]
     when: Moment,
-    /// Whether days that were billed in advance are credited: by `day` (if left out), or `none`.
-    #[serde(default)]
-    #[schema(value_type = String, required = false, example = "day", pattern = "^(day|none)$")]
-    proration: ProrationBehavior,
+    /// Whether days that were billed in advance are credited: by `day`, or `none`; the subscription's if left out.
+    #[schema(value_type = Option<String>, example = "day", pattern = "^(day|none)$")]
+    proration: Option<ProrationBehavior>,
 }
 
 impl ChangeRequest {
@@ -125,7 +173,7 @@ impl ChangeRequest {
     /// 422 with the field.
     pub(super) fn may_be_asked_by(&self, reach: &Reach) -> Result<(), Problem> {
         match reach {
-            Reach::Customer(_) if self.proration != ProrationBehavior::default() => not_for_customers("/proration"),
+            Reach::Customer(_) if self.proration.is_some() => not_for_customers("/proration"),
             _ => Ok(()),
         }
     }
@@ -161,7 +209,7 @@ enum Moment {
 
 /// A subscription.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Subscription {
+pub(crate) struct Subscription {
     #[schema(example = "sub_0198f3")]
     id: String,
     /// Always `subscription`.
@@ -201,8 +249,27 @@ pub(super) struct Subscription {
     next_boundary: Option<Date>,
     /// The instant from which the next boundary is billed; null when there is none.
     next_billing_at: Option<Timestamp>,
+    /// How its invoices are collected, with `net_days` if they are sent.
+    #[serde(flatten)]
+    #[schema(value_type = CollectionShown)]
+    collection: Collection,
+    /// What changes and cancellations do that do not say.
+    #[schema(value_type = String, example = "day")]
+    proration: ProrationBehavior,
     #[schema(value_type = BTreeMap<String, String>)]
     metadata: Metadata,
+}
+
+/// How invoices are collected.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "only documents what the store's own type shows")]
+pub(in crate::resources) struct CollectionShown {
+    /// `charge_automatically` or `send_invoice`.
+    #[schema(example = "charge_automatically")]
+    collection: String,
+    /// Days in which an invoice that is sent is to be paid.
+    #[schema(minimum = 0)]
+    net_days: Option<u16>,
 }
 
 /// A coupon that a subscription has.
@@ -238,8 +305,39 @@ impl SubscriptionRequest {
             quantities: decimals(self.quantities),
             start_at: self.start_at.map(|at| at.0),
             end_at: self.end_at.map(|at| at.0),
+            collection: collection(self.collection, self.net_days)?,
+            proration: self.proration,
             metadata: fields::metadata(self.metadata)?,
         })
+    }
+}
+
+impl SubscriptionUpdate {
+    pub(super) fn parse(self) -> Result<SubscriptionPatch, Problem> {
+        let collection = match (self.collection, self.net_days) {
+            (Some(method), net_days) => Some(collection(method, net_days)?),
+            (None, Some(_)) => {
+                return Err(fields::refused("/net_days", "invalid_value", "needs `collection` beside it"));
+            }
+            (None, None) => None,
+        };
+        let metadata = fields::metadata_patch(self.metadata)?;
+        Ok(SubscriptionPatch { collection, proration: self.proration, metadata })
+    }
+}
+
+fn collection(method: CollectionMethod, net_days: Option<u16>) -> Result<Collection, Problem> {
+    match (method, net_days) {
+        (CollectionMethod::ChargeAutomatically, None) => Ok(Collection::ChargeAutomatically),
+        (CollectionMethod::ChargeAutomatically, Some(_)) => {
+            Err(fields::refused("/net_days", "invalid_value", "is for `send_invoice` only"))
+        }
+        (CollectionMethod::SendInvoice, Some(days)) if days > MAX_NET_DAYS => {
+            Err(fields::refused("/net_days", "out_of_range", &format!("must be between 0 and {MAX_NET_DAYS}")))
+        }
+        (CollectionMethod::SendInvoice, days) => {
+            Ok(Collection::SendInvoice { net_days: days.unwrap_or(DEFAULT_NET_DAYS) })
+        }
     }
 }
 
@@ -264,7 +362,7 @@ impl ChangeRequest {
 }
 
 impl CancelRequest {
-    pub(super) fn parse(self) -> (When, ProrationBehavior) {
+    pub(super) fn parse(self) -> (When, Option<ProrationBehavior>) {
         (self.when.into(), self.proration)
     }
 }
@@ -287,7 +385,8 @@ impl SubscriptionFilter {
 
 impl Subscription {
     pub(super) fn of(record: SubscriptionRecord, livemode: bool) -> Self {
-        let SubscriptionRecord { id, created, customer, subscription, metadata, due, .. } = record;
+        let SubscriptionRecord { id, created, customer, subscription, collection, proration, metadata, due, .. } =
+            record;
         let applied =
             |one: &domain::AppliedCoupon| AppliedCoupon { coupon: one.coupon.key().to_owned(), uses: one.uses };
         let (plan, plan_version) = plan_of_version(subscription.plan());
@@ -313,6 +412,8 @@ impl Subscription {
             current_period: subscription.current_period().into(),
             next_boundary: subscription.next_boundary(),
             next_billing_at: due.at,
+            collection,
+            proration,
             metadata,
         }
     }

@@ -11,13 +11,17 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use billing::{BillingError, Change, NewSubscription, create_subscription as decide_creation};
+use billing::{
+    BillingError, Change, NewSubscription, SubscriptionPatch, Target, create_subscription as decide_creation,
+    update_subscription as decide_update,
+};
 use store::SubscriptionRecord;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::bodies::{Subscription, SubscriptionFilter, SubscriptionRequest};
+pub(super) use self::bodies::CollectionShown;
+use self::bodies::{Subscription, SubscriptionFilter, SubscriptionRequest, SubscriptionUpdate};
 use crate::{
-    access::{Allowed, CreateSubscription, GetSubscription, ListSubscriptions},
+    access::{Allowed, CreateSubscription, GetSubscription, ListSubscriptions, UpdateSubscription},
     http::{
         headers::ETag,
         json::StrictJson,
@@ -26,12 +30,10 @@ use crate::{
         problem::Problem,
         query::ListQuery,
     },
-    read::{self, Reader},
+    read::{self, Reader, Resource},
     state::GatewayState,
-    write::{Ground, Write, Writer},
+    write::{Aim, Ground, Write, Writer},
 };
-
-const URL: &str = "/v1/subscriptions";
 
 struct Creation {
     id: String,
@@ -57,11 +59,45 @@ impl Write for Creation {
     }
 }
 
+impl Resource for SubscriptionRecord {
+    type Shown = Subscription;
+    const OBJECT: &'static str = "subscription";
+    const URL: &'static str = "/v1/subscriptions";
+
+    fn show(self, livemode: bool) -> Result<Subscription, Problem> {
+        Ok(Subscription::of(self, livemode))
+    }
+}
+
+struct Update {
+    target: Target,
+    patch: SubscriptionPatch,
+}
+
+impl Write for Update {
+    type Made = SubscriptionRecord;
+    type Shown = Subscription;
+    const STATUS: StatusCode = StatusCode::OK;
+    const ON_CLOCK: bool = true;
+
+    async fn decide(&self, ground: &Ground) -> Result<Change<Self::Made>, BillingError> {
+        decide_update(&ground.store, &ground.actor, &ground.time, (&self.target, self.patch.clone())).await
+    }
+
+    fn etag(made: &Self::Made) -> Option<ETag> {
+        Some(ETag::of_revision(made.revision))
+    }
+
+    fn show(made: Self::Made, livemode: bool) -> Subscription {
+        Subscription::of(made, livemode)
+    }
+}
+
 /// The routes of this resource.
 pub(super) fn routes() -> OpenApiRouter<GatewayState> {
     OpenApiRouter::new()
         .routes(routes!(create_subscription, list_subscriptions))
-        .routes(routes!(get_subscription))
+        .routes(routes!(get_subscription, update_subscription))
         .merge(actions::routes())
         .merge(outlook::routes())
         .merge(preview::routes())
@@ -89,10 +125,7 @@ async fn list_subscriptions(
     caller: Allowed<ListSubscriptions>,
     query: ListQuery<SubscriptionFilter>,
 ) -> Result<Json<List<Subscription>>, Problem> {
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    let page = read::page(&gateway, &caller, &query.page, query.filter.into_store()).await?;
-    let rows = page.data.into_iter().map(|record| Subscription::of(record, livemode)).collect();
-    Ok(Json(List::new(URL, page.has_more, rows)))
+    read::list::<SubscriptionRecord>(&gateway, &caller, (&query.page, query.filter.into_store())).await
 }
 
 /// Gets a subscription.
@@ -103,7 +136,18 @@ async fn get_subscription(
     Reader(caller): Reader<GetSubscription>,
     Path(id): Path<String>,
 ) -> Result<(ETag, Json<Subscription>), Problem> {
-    let record: SubscriptionRecord = read::find(&gateway, &caller, ("subscription", &id)).await?;
-    let livemode = read::livemode(&gateway, &caller.tenant).await?;
-    Ok((ETag::of_revision(record.revision), Json(Subscription::of(record, livemode))))
+    read::get::<SubscriptionRecord>(&gateway, &caller, &id).await
+}
+
+/// Changes how a subscription's invoices are collected, and its metadata. What it bills is changed by `change`.
+#[utoipa::path(patch, path = "/v1/subscriptions/{id}", tag = "subscriptions", params(("id" = String, Path)),
+    request_body = SubscriptionUpdate, responses((status = 200, body = Subscription), WriteProblems))]
+async fn update_subscription(
+    State(gateway): State<GatewayState>,
+    writer: Writer<UpdateSubscription>,
+    Aim(target): Aim,
+    body: StrictJson<SubscriptionUpdate>,
+) -> Result<Response, Problem> {
+    let patch = body.value.parse()?;
+    writer.run(&gateway, (body.body_hash, Update { target, patch })).await
 }

@@ -89,7 +89,7 @@ impl PreviewRequest {
             quantities: decimals(self.quantities),
             start_at: self.start_at.map(|at| at.0),
             end_at: self.end_at.map(|at| at.0),
-            metadata: BTreeMap::new(),
+            ..NewSubscription::default()
         };
         Ok(Preview { prospect, new })
     }

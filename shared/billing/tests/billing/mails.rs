@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use billing::{NewSubscription, When};
-use domain::ProrationBehavior;
 use store::{ChunkState, Notification};
 
 use crate::{
@@ -61,7 +60,7 @@ async fn a_trial_is_announced_on_the_tenants_clock_unless_nothing_follows_it() {
         let change = billing::create_subscription(store, &actor(), &time, (format!("sub_{name}"), new)).await.unwrap();
         world.billing.commit(change).await.unwrap();
     }
-    let leave = ("sub_leaves", When::PeriodEnd, ProrationBehavior::default());
+    let leave = ("sub_leaves", When::PeriodEnd, None);
     let change = billing::cancel_subscription(store, &actor(), &time, leave).await.unwrap();
     world.billing.commit(change).await.unwrap();
 

@@ -73,6 +73,8 @@ pub(crate) fn invoice(id: &str) -> Invoice {
         offset_by_notes_minor: 0,
         paid_minor: 0,
         dunning: None,
+        collection: store::Collection::default(),
+        payable_until: None,
         collectible: true,
         attempts: 0,
         open_attempt: None,

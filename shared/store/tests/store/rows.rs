@@ -93,6 +93,8 @@ fn subscription(id: &str, customer: &str, due: Due) -> SubscriptionRecord {
         customer: customer.to_owned(),
         subscription: Subscription::start("pln_1", &plan, start).unwrap(),
         meters: Vec::new(),
+        collection: store::Collection::default(),
+        proration: domain::ProrationBehavior::default(),
         metadata: BTreeMap::new(),
         due,
     }
