@@ -1,8 +1,9 @@
 //! The walks with curl of `docs/api.md`, walked: what the page says is done is done, and answers what the page says.
 //!
 //! A block of shell is a row of steps, each followed by comments. A comment is what the step prints when the work behind it is
-//! done, so the step is repeated until it prints that; one with an ellipsis is shortened, and the step is only looked at for
-//! problems. Every step may be repeated, since writes carry idempotency keys: that is a part of what is tried here.
+//! done, so the step is repeated until it prints that; one with an ellipsis is shortened, and the step is repeated until it is
+//! answered without a problem: a mail may still be on its way. Every step may be repeated, since writes carry idempotency keys:
+//! that is a part of what is tried here.
 
 use std::process::{Command, Stdio};
 
@@ -14,8 +15,12 @@ set -u
 fail() { printf 'step: %s\nprinted: %s\n%s\n' "$1" "$2" "${3:-}" >&2; exit 1; }
 show() { eval "$1" >"$OUT" 2>&1 || fail "$1" "$(cat "$OUT")" "it failed"; }
 step() {
-    show "$1"
-    if grep -q 'urn:ratchet:problem' "$OUT"; then fail "$1" "$(cat "$OUT")" "it is a problem"; fi
+    for _ in $(seq 600); do
+        show "$1"
+        grep -q 'urn:ratchet:problem' "$OUT" || return 0
+        sleep 0.1
+    done
+    fail "$1" "$(cat "$OUT")" "it is a problem"
 }
 expect() {
     for _ in $(seq 600); do
