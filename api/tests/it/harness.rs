@@ -311,6 +311,9 @@ impl Platform {
         self.trace::<store::UsageEvent>(tenant, &mut traces).await;
         self.trace::<store::Invoice>(tenant, &mut traces).await;
         self.trace::<store::PaymentAttempt>(tenant, &mut traces).await;
+        self.trace::<store::Refund>(tenant, &mut traces).await;
+        self.trace::<store::WebhookEndpoint>(tenant, &mut traces).await;
+        self.trace::<store::WebhookDelivery>(tenant, &mut traces).await;
         self.trace::<store::BillingRun>(tenant, &mut traces).await;
         self.trace::<store::Operation>(tenant, &mut traces).await;
         self.trace::<store::TestClock>(tenant, &mut traces).await;

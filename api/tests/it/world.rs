@@ -59,6 +59,12 @@ pub(crate) async fn account_of(client: &Client<'_>, customer: String) -> Account
     let collected = billing::collect_invoice(&app.billing, (&client.tenant, &invoice), app.clock.now()).await;
     collected.expect("an attempt");
     let noted = bill(client, &customer, &["20.00"]).await;
+    let id = noted["id"].as_str().expect("an id");
+    let transfer = json!({ "manual": { "reference": "transfer" } });
+    client.post(&format!("/v1/invoices/{id}/pay"), &transfer).await.ok();
+    let payments = client.get(&format!("/v1/payments?invoice={id}")).await.ok();
+    let refund = json!({ "payment": payments["data"][0]["id"], "amount_minor": 100, "reason": "outage" });
+    client.post("/v1/refunds", &refund).await.ok();
     client.create("/v1/credit_notes", &json!({ "invoice": noted["id"], "all": true, "reason": "outage" })).await;
     wallet(client, &customer, 500).await;
     adjust(client, &customer, 100).await;

@@ -126,9 +126,10 @@ async fn a_run_waits_for_a_chunk_that_has_died() {
     let servers = Servers::start();
     let world = servers.world("chunk").await;
     world.set_up().await;
-    world.subscriber("one", ("base", "pm_sandbox_ok"), "2026-07-10T00:00:00Z").await;
-    let subscriptions = world.database.collection::<bson::Document>("subscriptions");
-    subscriptions.update_one(doc! {}, doc! { "$set": { "meters": "unreadable" } }).await.unwrap();
+    world.subscriber("one", ("dev", "pm_sandbox_ok"), "2026-07-10T00:00:00Z").await;
+    // What belongs to one subscription would fail with it alone; this does not.
+    let meters = world.database.collection::<bson::Document>("meters");
+    meters.update_many(doc! {}, doc! { "$set": { "meter.aggregation": "unreadable" } }).await.unwrap();
     world.run("run_1").await;
     let fleet = Fleet::start(&world, &[queues::BILLING_CYCLE, queues::USAGE]);
     until("the chunk's job dies", async || world.dead(queues::USAGE).await == 1).await;

@@ -83,7 +83,7 @@ async fn a_pause_holds(world: &World, stage: ChunkState) {
     assert_same(&held, &world.dump().await);
     let hour_later = WALL + jiff::SignedDuration::from_hours(1);
     let swept = billing::sweep_overdue(&world.billing, hour_later).await.unwrap();
-    assert_eq!(swept.offered, 1, "the tenant's events are dispatched, and nothing of the run is offered");
+    assert_eq!(swept.offered, 2, "the tenant's events and audit entries are, and nothing of the run is offered");
     assert_eq!(world.refused("run_1", Steering::Pause).await, "invalid_state");
     assert_eq!(world.refused("run_1", Steering::RetryFailed).await, "invalid_state");
 
@@ -149,6 +149,8 @@ async fn only_what_failed_is_retried_and_a_damaged_document_fails_alone() {
         let set = bson::doc! { "$set": { field: value } };
         assert_eq!(subscriptions.update_one(bson::doc! { "_id": id }, set).await.unwrap().modified_count, 1);
     };
+    let orphan = subscriptions.find_one(bson::doc! { "_id": "sub_orphan" }).await.unwrap().unwrap();
+    let plan = orphan.get_document("subscription").unwrap().get_str("plan").unwrap();
     damage("sub_orphan", "subscription.plan", "pln_gone").await;
     damage("sub_torn", "subscription.status", "torn").await;
     world.run("run_1").await;
@@ -158,7 +160,7 @@ async fn only_what_failed_is_retried_and_a_damaged_document_fails_alone() {
     assert_eq!(errors, [("damaged", 1), ("missing_parent", 1)]);
     assert_eq!(world.run_state("run_1").await, RunState::Completed);
 
-    damage("sub_orphan", "subscription.plan", "pln_dev").await;
+    damage("sub_orphan", "subscription.plan", plan).await;
     let before = world.billing.store.find::<SubscriptionRecord>(TENANT, "sub_good").await.unwrap().unwrap().revision;
     assert_eq!(world.steer("run_1", Steering::RetryFailed).await.unwrap().state, RunState::Running);
     let totals = world.drive("run_1", Repeat::Twice).await;
