@@ -168,3 +168,24 @@ async fn a_draft_whose_grace_period_is_over_is_finalised_by_itself() {
     assert_eq!((&open["status"], &open["number"]), (&json!("open"), &json!("INV-000002")));
     assert_eq!(open["amount_due_minor"], 1_500);
 }
+
+#[tokio::test]
+async fn what_a_void_invoice_billed_in_advance_is_not_credited() {
+    let platform = Platform::start().await;
+    let client = platform.client("ada").await;
+    client.create("/v1/test_clocks", &json!({ "now": "2026-08-01T12:00:00Z" })).await;
+    client.catalogue().await;
+    for (name, voided, credited) in [("kept", false, 1_935), ("voided", true, 0)] {
+        let customer = client.customer(name).await;
+        let body = json!({ "customer": customer, "plan": "pro" });
+        let subscription = client.create("/v1/subscriptions", &body).await;
+        let issued = client.get(&format!("/v1/invoices?subscription={subscription}")).await.ok();
+        let invoice = issued["data"][0]["id"].as_str().expect("an id");
+        if voided {
+            client.post(&format!("/v1/invoices/{invoice}/void"), &json!({})).await.ok();
+        }
+        client.post(&format!("/v1/subscriptions/{subscription}/cancel"), &json!({ "when": "now" })).await.ok();
+        // The day of the cancellation is used: 20.00 x 30/31.
+        assert_eq!(balance(&client, &customer).await, credited, "{name}");
+    }
+}

@@ -88,7 +88,7 @@ pub(crate) fn writes(customer: &str) -> Vec<Write> {
         post("/v1/webhook_endpoints/{id}/rotate_secret", json!({ "overlap_hours": 1 }), "overlap_hours"),
         post(
             "/v1/webhook_deliveries/replay",
-            json!({ "endpoint": "whe_none", "created": { "gte": "2026-08-01T12:00:00Z" }, "reason": "r" }),
+            json!({ "endpoint": "whe_none", "created": { "gte": "2026-08-01T12:00:00Z", "lt": "2026-08-02T12:00:00Z" }, "reason": "r" }),
             "created",
         ),
         patch("/v1/tenant", json!({ "name": "Acme" }), "name"),

@@ -1,5 +1,5 @@
-//! How subscriptions stand by their payments: they fall into arrears with the first payment that fails, and recover with the
-//! last one that is owed.
+//! How subscriptions stand by their payments: they fall into arrears with the first payment that fails, recover with the
+//! last one that is owed, and forget what was billed by an invoice that is void.
 //!
 //! **Invariant:** whoever finds a subscription in arrears and changes what is owed writes it, also if it stays in arrears: of
 //! two payments at once one sees the other, so that the last one recovers it.
@@ -83,6 +83,17 @@ impl<'a> Standings<'a> {
         touched.record.subscription.payments_recovered(today).map_err(|error| damaged(&error))?;
         touched.happened = Some(EventType::SubscriptionRecovered);
         self.released.extend(drafts);
+        Ok(())
+    }
+
+    /// The invoice is void: what it billed in advance cannot be credited when it is not used.
+    ///
+    /// # Errors
+    /// Store errors.
+    pub(crate) async fn voided(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
+        if let Some(touched) = self.touch(invoice).await? {
+            touched.record.subscription.forget_void(&invoice.content);
+        }
         Ok(())
     }
 

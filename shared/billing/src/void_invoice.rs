@@ -58,6 +58,7 @@ pub async fn void_invoice(
     let fact = Fact { name: EventType::InvoiceVoided, subject: &invoice.id, revision: invoice.revision, data };
     actor.record_change(&mut unit, time.wall, (before, fact))?;
     let mut standings = Standings::new(store, time);
+    standings.voided(&invoice).await?;
     standings.recovered(&invoice, had_failed).await?;
     let follow_up = standings.close(&mut unit, actor)?;
     Ok(Change { result: invoice, unit, follow_up })
